@@ -1,0 +1,70 @@
+/**
+ * The contract of every policy, and of everything that wraps one. A policy's state is a fold over its outcomes:
+ * `state = outcomes.reduce(learn, initial)`. Deciding only reads.
+ *
+ * Vectors are Float64Array of the policy's dimension, packed row-major where there are several. Hot paths allocate nothing per arm:
+ * callers own the buffers, policies own their scratch space.
+ */
+
+/** The arms of one decision, featurised. */
+export interface DecisionInput {
+  /** Ids, unique, at least one. */
+  readonly arms: readonly string[]
+  /** arms.length × dimension, row-major: the vector of each arm (the context alone for a disjoint policy without arm features). */
+  readonly vectors: Float64Array
+}
+
+/** What a policy writes about a decision. The caller owns and may reuse it; arrays hold at least arms.length numbers. */
+export interface DecisionOutput {
+  /** Index of the arm taken. */
+  arm: number
+  /** Probability of every arm, floored and summing to 1. */
+  readonly probabilities: Float64Array
+  /** Indices of the arms, best first (ties: lower index first). */
+  readonly ranking: Int32Array
+}
+
+/** One outcome to learn from. */
+export interface LearningInput {
+  readonly arm: string
+  /** The vector of the arm that was taken. */
+  readonly vector: Float64Array
+  readonly reward: number
+  /** Probability with which the arm was taken, above 0, at most 1. */
+  readonly propensity: number
+}
+
+export interface Policy {
+  /** `lin-ucb-disjoint`, … : names the algorithm and the layout of its snapshot. */
+  readonly kind: string
+  readonly dimension: number
+  readonly propensityKind: 'exact' | 'estimated'
+  /** Outcomes learned so far. */
+  readonly learned: number
+  /**
+   * Chooses an arm. Reads state only. `uniform()` gives numbers in [0, 1) from the decision's own generator.
+   * The arm is drawn from `output.probabilities`: the number logged is the number used.
+   */
+  decide(input: DecisionInput, uniform: () => number, output: DecisionOutput): void
+  /**
+   * Folds one outcome into the state.
+   * @throws MillraceError NON_FINITE_NUMBER, WRONG_DIMENSION, INVALID_PROPENSITY: the state is then untouched.
+   */
+  learn(outcome: LearningInput): void
+  /** The whole state as bytes: `restore(snapshot())` is the identity, to the last bit. */
+  snapshot(): Uint8Array
+  /** @throws MillraceError SNAPSHOT_CORRUPT, SNAPSHOT_MISMATCH: the state is then untouched. */
+  restore(bytes: Uint8Array): void
+  /** Hyper-parameters in force, for the log. */
+  readonly hyperParameters: readonly {
+    readonly name: string
+    readonly value: number
+    readonly probability: number
+  }[]
+}
+
+/** A policy whose state is a sum, so that parts folded apart can be added. */
+export interface MergeablePolicy extends Policy {
+  /** Adds another part's sums to this one's; exact up to the order of floating-point additions. */
+  merge(other: MergeablePolicy): void
+}
