@@ -1,0 +1,225 @@
+/**
+ * How events become rows: for each recorded event its table, its columns, and the order in which its values are written. Rows hold
+ * nothing but the event and where it was read, no clock and no default of the server, so that the same records always give the same
+ * bytes: what makes a repeated block a duplicate.
+ */
+import { MillraceError } from '../../schemas/errors.ts'
+import type { EventTypes } from '../../schemas/generated/events.ts'
+import type { Block } from './connect.ts'
+import { RowBinaryWriter } from './row-binary.ts'
+
+/** The events that are recorded. */
+export type RecordedName = 'decision' | 'outcome' | 'reward' | 'activation' | 'metric' | 'dead-letter'
+
+interface RowFormat<E> {
+  readonly table: string
+  readonly columns: readonly string[]
+  readonly write: (to: RowBinaryWriter, event: E) => void
+}
+
+/** A range of records of one partition. */
+export interface BlockRange {
+  /** Names the Kafka cluster, so that two of them may share a database. */
+  readonly cluster: string
+  readonly topic: string
+  readonly partition: number
+  /** First offset. */
+  readonly from: number
+  /** Offset after the last. */
+  readonly to: number
+}
+
+export interface RecordedEvent<E> {
+  readonly event: E
+  readonly offset: number
+}
+
+type HyperParameters = EventTypes['decision']['hyperParameters']
+
+const hyperParameters = (to: RowBinaryWriter, draws: HyperParameters): void => {
+  to.count(draws.length)
+  for (const { name, value, probability } of draws) {
+    to.string(name)
+    to.float64(value)
+    to.float64(probability)
+  }
+}
+
+const SOURCE = ['topic', 'partition', 'offset']
+
+const FORMATS: { readonly [K in RecordedName]: RowFormat<EventTypes[K]> } = {
+  decision: {
+    table: 'decisions',
+    columns: [
+      ...['request_id', 'policy', 'policy_version', 'policy_hash', 'occurred_at', 'decided_at', 'arm'],
+      ...['propensity', 'propensity_kind', 'arms', 'probabilities', 'ranking', 'vector', 'hyper_parameters'],
+      ...['state_offset', 'request_partition', 'request_offset', ...SOURCE],
+    ],
+    write(to, event) {
+      to.string(event.requestId)
+      to.string(event.policy)
+      to.int32(event.policyVersion)
+      to.string(event.policyHash)
+      to.time(event.occurredAt)
+      to.time(event.decidedAt)
+      to.string(event.arm)
+      to.float64(event.propensity)
+      to.string(event.propensityKind)
+      to.stringArray(event.arms)
+      to.float64Array(event.probabilities)
+      to.int32Array(event.ranking)
+      to.float64Array(event.vector)
+      hyperParameters(to, event.hyperParameters)
+      to.int64(event.stateOffset)
+      to.int32(event.requestPartition)
+      to.int64(event.requestOffset)
+    },
+  },
+  outcome: {
+    table: 'outcomes',
+    columns: [
+      ...['request_id', 'policy', 'policy_version', 'policy_hash', 'occurred_at', 'closed_at', 'arm'],
+      ...['propensity', 'propensity_kind', 'arms', 'probabilities', 'vector', 'hyper_parameters'],
+      ...[
+        'state_offset',
+        'request_partition',
+        'request_offset',
+        'reward',
+        'reward_kind',
+        'reward_occurred_at',
+      ],
+      ...SOURCE,
+    ],
+    write(to, event) {
+      to.string(event.requestId)
+      to.string(event.policy)
+      to.int32(event.policyVersion)
+      to.string(event.policyHash)
+      to.time(event.occurredAt)
+      to.time(event.closedAt)
+      to.string(event.arm)
+      to.float64(event.propensity)
+      to.string(event.propensityKind)
+      to.stringArray(event.arms)
+      to.float64Array(event.probabilities)
+      to.float64Array(event.vector)
+      hyperParameters(to, event.hyperParameters)
+      to.int64(event.stateOffset)
+      to.int32(event.requestPartition)
+      to.int64(event.requestOffset)
+      to.float64(event.reward)
+      to.string(event.rewardKind)
+      if (!to.isNull(event.rewardOccurredAt)) to.time(event.rewardOccurredAt)
+    },
+  },
+  reward: {
+    table: 'rewards',
+    columns: ['request_id', 'reward_id', 'value', 'occurred_at', ...SOURCE],
+    write(to, event) {
+      to.string(event.requestId)
+      to.string(event.rewardId)
+      to.float64(event.value)
+      to.time(event.occurredAt)
+    },
+  },
+  activation: {
+    table: 'activations',
+    columns: ['request_id', 'occurred_at', ...SOURCE],
+    write(to, event) {
+      to.string(event.requestId)
+      to.time(event.occurredAt)
+    },
+  },
+  metric: {
+    table: 'metrics',
+    columns: ['name', 'value', 'labels', 'at', ...SOURCE],
+    write(to, event) {
+      to.string(event.name)
+      to.float64(event.value)
+      const labels = Object.keys(event.labels).sort()
+      to.count(labels.length)
+      for (const label of labels) {
+        to.string(label)
+        to.string(event.labels[label]!)
+      }
+      to.time(event.at)
+    },
+  },
+  'dead-letter': {
+    table: 'dead_letters',
+    columns: [
+      ...[
+        'source_topic',
+        'source_partition',
+        'source_offset',
+        'key',
+        'value',
+        'value_length',
+        'value_sha256',
+      ],
+      ...['truncated', 'schema_id', 'stage', 'code', 'message', 'at', ...SOURCE],
+    ],
+    write(to, event) {
+      to.string(event.topic)
+      to.int32(event.partition)
+      to.int64(event.offset)
+      if (!to.isNull(event.key)) to.bytes(event.key)
+      if (!to.isNull(event.value)) to.bytes(event.value)
+      to.int64(event.valueLength)
+      to.string(event.valueSha256)
+      to.bool(event.truncated)
+      to.string(event.schemaId)
+      to.string(event.stage)
+      to.string(event.code)
+      to.string(event.message)
+      to.time(event.at)
+    },
+  },
+}
+
+/** The table in which an event is recorded. */
+export const tableOf = (name: RecordedName): string => FORMATS[name].table
+
+/** The events that are recorded, and their tables. */
+export const RECORDED = Object.keys(FORMATS) as RecordedName[]
+
+/** The token of a block: equal for equal ranges, and different for different ones. */
+export const blockToken = ({ cluster, topic, partition, from, to }: BlockRange, table: string): string =>
+  JSON.stringify([cluster, topic, partition, from, to, table])
+
+/**
+ * The block of the events of a range, ready for `insertBlock`. O(bytes).
+ * @param onRefused told about a record whose values its columns cannot hold; the block then goes without it. Where absent, the block
+ * is refused.
+ * @throws MillraceError NON_FINITE_NUMBER or INVALID_EVENT, naming the record.
+ */
+export const encodeBlock = <K extends RecordedName>(
+  name: K,
+  range: BlockRange,
+  records: readonly RecordedEvent<EventTypes[K]>[],
+  onRefused?: (record: RecordedEvent<EventTypes[K]>, error: MillraceError) => void,
+): Block => {
+  const { table, columns, write } = FORMATS[name]
+  const { topic, partition } = range
+  const writer = new RowBinaryWriter(Math.max(1 << 12, records.length << 8))
+  for (const record of records) {
+    const begun = writer.length
+    try {
+      write(writer, record.event)
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error
+      const refusal = new MillraceError(
+        error.code,
+        `${topic}/${partition} at ${record.offset}: ${error.message}`,
+      )
+      if (onRefused === undefined) throw refusal
+      writer.truncate(begun)
+      onRefused(record, refusal)
+      continue
+    }
+    writer.string(topic)
+    writer.uint32(partition)
+    writer.uint64(record.offset)
+  }
+  return { table, columns, bytes: writer.finish(), token: blockToken(range, table) }
+}

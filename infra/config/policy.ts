@@ -1,0 +1,102 @@
+/**
+ * The schema of one entry of `policies:`: a name and what `operators/bandits/definition.ts` calls a definition. The dimension is not
+ * configured but follows from the features. What decides most (α, λ, the floor) is written out with its default, so that the
+ * definition in the log says it; rarer options are left out unless given, so that new ones do not change old hashes.
+ */
+import { z } from 'zod'
+import type { PolicyDefinitionBody } from '../../operators/bandits/definition.ts'
+import type { FeatureParts, FeatureSpace } from '../../operators/streams/featurize.ts'
+import { choice, flag, integer, name, number, positive, text } from './units.ts'
+
+const SPACES = ['dense', 'names', 'hash'] as const
+
+const spaceKeys = {
+  dense: integer(1, 65_536).exactOptional(),
+  names: z
+    .array(text())
+    .min(1)
+    .max(65_536)
+    .refine((names) => new Set(names).size === names.length, { error: 'must not repeat a name' })
+    .exactOptional(),
+  hash: z
+    .strictObject({ bits: integer(1, 16), seed: integer(0, 2 ** 32 - 1).exactOptional() })
+    .exactOptional(),
+}
+
+type SpaceBlock = z.output<z.ZodObject<typeof spaceKeys>>
+
+const spaceOf = ({ dense, names, hash }: SpaceBlock): FeatureSpace | undefined => {
+  if (dense !== undefined) return { dense }
+  if (names !== undefined) return { names }
+  return hash === undefined ? undefined : { hash }
+}
+
+const forms = (block: SpaceBlock): number => SPACES.filter((key) => block[key] !== undefined).length
+
+/** One part of the vector. */
+const space = () =>
+  z
+    .strictObject(spaceKeys)
+    .refine((block) => forms(block) === 1, { error: 'must have exactly one of dense, names and hash' })
+    .transform((block) => spaceOf(block) as FeatureSpace)
+    .exactOptional()
+
+/** `{names: […]}` alone is the context's; else `{context, arm, interactions}`. `bias` and `ignoreUnknown` go with both. */
+const features = z
+  .strictObject({
+    ...spaceKeys,
+    context: space(),
+    arm: space(),
+    interactions: flag().exactOptional(),
+    bias: flag().exactOptional(),
+    ignoreUnknown: flag().exactOptional(),
+  })
+  .superRefine((block, context) => {
+    const parts = [block.context, block.arm].filter((part) => part !== undefined).length
+    const message =
+      forms(block) > 1 || forms(block) === Math.sign(parts)
+        ? 'must have exactly one of dense, names and hash, or context and arm (one of them or both) that do'
+        : block.interactions === true && parts < 2
+          ? 'interactions need both context and arm'
+          : undefined
+    if (message !== undefined) context.addIssue({ code: 'custom', message })
+  })
+  .transform((block): FeatureParts => {
+    const { dense: _dense, names: _names, hash: _hash, ...parts } = block
+    const context = spaceOf(block)
+    return context === undefined ? parts : { ...parts, context }
+  })
+
+/** Disjoint LinUCB keeps a matrix an arm, shared LinUCB one matrix over features of context and arm. */
+const linUcb = z.strictObject({
+  kind: z.literal('linUcb'),
+  variant: choice(['disjoint', 'shared']).default('disjoint'),
+  alpha: z
+    .union([number(0, 1e6), z.literal('theory')], { error: 'must be a number of at least 0, or theory' })
+    .default(0.25),
+  theory: z
+    .strictObject({
+      sigma: number(0).exactOptional(),
+      delta: number(Number.MIN_VALUE, 1 - Number.EPSILON).exactOptional(),
+      maxNorm: number(0).exactOptional(),
+    })
+    .exactOptional(),
+  lambda: positive().default(1),
+  maxArms: integer(1, 2 ** 24).exactOptional(),
+  refreshEvery: integer(1, 2 ** 31).exactOptional(),
+})
+
+export const policySchema = z
+  .strictObject({
+    name: name(),
+    algorithm: z.discriminatedUnion('kind', [linUcb]),
+    features,
+    explorationFloor: number(0, 1).default(0.01),
+  })
+  .transform(({ name, ...definition }): PolicyConfig => ({ name, definition }))
+
+/** A policy as configured. */
+export interface PolicyConfig {
+  readonly name: string
+  readonly definition: PolicyDefinitionBody
+}

@@ -1,0 +1,41 @@
+/**
+ * Whether the process can do its work: every component says `ready` or `failing` with a reason. A component is failing until it has
+ * spoken, and with no component at all the process is still starting.
+ */
+export interface Component {
+  ready(): void
+  failing(reason: string): void
+}
+
+export interface HealthReport {
+  readonly ready: boolean
+  /** Reason by component that is failing. */
+  readonly reasons: Readonly<Record<string, string>>
+}
+
+export interface Health {
+  /** A component by name; the same name gives the same component. */
+  component(name: string): Component
+  report(): HealthReport
+}
+
+const STARTING = 'starting'
+
+export const createHealth = (): Health => {
+  /** Undefined: ready. */
+  const components = new Map<string, string | undefined>()
+  return {
+    component: (name) => {
+      if (!components.has(name)) components.set(name, STARTING)
+      return {
+        ready: () => void components.set(name, undefined),
+        failing: (reason) => void components.set(name, reason),
+      }
+    },
+    report: () => {
+      if (components.size === 0) return { ready: false, reasons: { process: STARTING } }
+      const failing = [...components].filter((entry): entry is [string, string] => entry[1] !== undefined)
+      return { ready: failing.length === 0, reasons: Object.fromEntries(failing) }
+    },
+  }
+}

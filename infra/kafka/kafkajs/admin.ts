@@ -1,0 +1,128 @@
+/** Topics, offsets and committed positions, through kafkajs. Every call is patient with a cluster that starts or fails over. */
+import type { Admin as KafkajsAdmin } from 'kafkajs'
+import { MillraceError } from '../../../schemas/errors.ts'
+import type { Admin, Position, TopicDescription, TopicOffsets } from '../port.ts'
+import { type Client, closeSoon, type OpenCluster, openCluster, patiently } from './client.ts'
+
+export interface ClosableAdmin extends Admin {
+  /** The limit of one record batch in bytes, by topic: its `max.message.bytes`. */
+  maxMessageBytes(topic: string): Promise<number>
+  close(): Promise<void>
+}
+
+const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+const TOPIC_RESOURCE = 2
+
+export const groupIdOf = (app: string, job: string): string => `${app}-${job}`
+
+export const missingTopic = (topics: readonly string[], address: string): MillraceError =>
+  new MillraceError(
+    'MISSING_TOPIC',
+    `Kafka at ${address} has no topic ${topics.join(', ')}. Create it, or let millrace do so with --create-topics.`,
+  )
+
+class KafkajsAdapterAdmin implements ClosableAdmin {
+  readonly #client: Client
+  readonly #admin: KafkajsAdmin
+  readonly #open: OpenCluster
+  #connected: Promise<void> | undefined
+
+  constructor(client: Client) {
+    this.#client = client
+    this.#admin = client.kafka.admin()
+    this.#open = openCluster(client)
+  }
+
+  async #ask<T>(request: () => Promise<T>): Promise<T> {
+    return patiently(this.#client, async () => {
+      this.#connected ??= Promise.all([this.#admin.connect(), this.#open.connect()]).then(() => {})
+      await this.#connected.catch((error) => {
+        this.#connected = undefined
+        throw error
+      })
+      return request()
+    })
+  }
+
+  async describe(topics?: readonly string[]): Promise<TopicDescription[]> {
+    const { topics: found } = await this.#ask(() => this.#admin.fetchTopicMetadata())
+    const descriptions = found.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
+    if (topics) return descriptions.filter(({ topic }) => topics.includes(topic))
+    return descriptions.filter(({ topic }) => !topic.startsWith('__'))
+  }
+
+  async create(topics: readonly (TopicDescription & { replicationFactor?: number })[]): Promise<void> {
+    const there = new Set((await this.describe(topics.map(({ topic }) => topic))).map(({ topic }) => topic))
+    const missing = topics.filter(({ topic }) => !there.has(topic))
+    if (missing.length === 0) return
+    await this.#ask(() =>
+      this.#admin.createTopics({
+        waitForLeaders: true,
+        topics: missing.map(({ topic, partitions, replicationFactor, config }) => ({
+          topic,
+          numPartitions: partitions,
+          replicationFactor: replicationFactor ?? -1,
+          configEntries: Object.entries(config ?? {}).map(([name, value]) => ({ name, value })),
+        })),
+      }),
+    )
+  }
+
+  async offsets(topic: string): Promise<TopicOffsets[]> {
+    const [description] = await this.describe([topic])
+    if (!description) throw missingTopic([topic], this.#client.address)
+    const { cluster } = this.#open
+    const partitions = Array.from({ length: description.partitions }, (_, partition) => ({ partition }))
+    const list = async (fromBeginning: boolean) => {
+      const [found] = await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning }])
+      return new Map(found?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
+    }
+    return this.#ask(async () => {
+      await cluster.addMultipleTargetTopics([topic])
+      const [earliest, latest] = await Promise.all([list(true), list(false)])
+      return partitions.map(({ partition }) => ({
+        partition,
+        earliest: earliest.get(partition)!,
+        latest: latest.get(partition)!,
+      }))
+    })
+  }
+
+  async committed(
+    app: string,
+    job: string,
+    topics: readonly string[],
+  ): Promise<Map<string, Map<number, Position>>> {
+    const groupId = groupIdOf(app, job)
+    const found = await this.#ask(() => this.#admin.fetchOffsets({ groupId, topics: [...topics] }))
+    return new Map(
+      found.map(({ topic, partitions }) => [
+        topic,
+        new Map(
+          partitions
+            .filter(({ offset }) => Number(offset) >= 0)
+            .map(({ partition, offset, metadata }) => [
+              partition,
+              { offset: Number(offset), metadata: metadata ?? '' },
+            ]),
+        ),
+      ]),
+    )
+  }
+
+  async maxMessageBytes(topic: string): Promise<number> {
+    const resources = [{ type: TOPIC_RESOURCE, name: topic, configNames: ['max.message.bytes'] }]
+    // Who may write may not always describe: the default is then assumed.
+    const described = await this.#ask(() =>
+      this.#admin.describeConfigs({ includeSynonyms: false, resources }),
+    ).catch(() => undefined)
+    const value = Number(described?.resources[0]?.configEntries[0]?.configValue)
+    return value > 0 ? value : DEFAULT_MAX_MESSAGE_BYTES
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([closeSoon(this.#admin.disconnect()), this.#open.close()])
+  }
+}
+
+export const createAdmin = (client: Client): ClosableAdmin => new KafkajsAdapterAdmin(client)

@@ -1,0 +1,135 @@
+/**
+ * Packs records for kafkajs, which writes all it is given for a partition as one record batch: here they are dealt out over rounds so
+ * that no batch exceeds its topic's `max.message.bytes`, and a record that never can is refused before anything is sent. Order within
+ * a partition is kept from round to round. One object a record.
+ */
+import type { Message, ProducerBatch } from 'kafkajs'
+import { MillraceError } from '../../../schemas/errors.ts'
+import { partitionOf } from '../partitioner.ts'
+import type { OutputRecord } from '../port.ts'
+import { type ClosableAdmin, missingTopic } from './admin.ts'
+
+interface Destination {
+  readonly topic: string
+  readonly partitions: number
+  readonly limit: number
+  readonly knownSince: number
+  /** Where the next record without a key goes. */
+  turn: number
+}
+
+interface Slot {
+  round: number
+  bytes: number
+}
+
+/** kafkajs asks for the partition of every message: it is already there. */
+export const asGiven =
+  () =>
+  ({ message }: { message: Message }): number =>
+    message.partition!
+
+const BATCH_OVERHEAD = 61
+/** Room for a record's timestamp and offset deltas to grow where it is not alone. */
+const DELTA_SLACK = 12
+const KNOWN_FOR_MS = 300_000
+
+/** Bytes of a length as a zigzag varint. */
+const lengthBytes = (length: number): number => {
+  let bytes = 1
+  for (let rest = length * 2; rest >= 128; rest = Math.floor(rest / 128)) bytes++
+  return bytes
+}
+
+const fieldBytes = (field: Buffer | null): number =>
+  field === null ? 1 : lengthBytes(field.length) + field.length
+
+/** Bytes of a record alone in its batch, as the broker counts them against `max.message.bytes`, less the batch's own. */
+const recordBytes = ({ key, value, headers }: OutputRecord): number => {
+  let bytes = 3 + fieldBytes(key) + fieldBytes(value)
+  let count = 0
+  for (const name in headers) {
+    count++
+    const length = Buffer.byteLength(name)
+    bytes += lengthBytes(length) + length + fieldBytes(headers[name]!)
+  }
+  bytes += lengthBytes(count)
+  return lengthBytes(bytes) + bytes
+}
+
+export interface Packer {
+  /**
+   * Requests to be sent one after another.
+   * @throws MillraceError MISSING_TOPIC, MESSAGE_TOO_LARGE; nothing has been sent then.
+   */
+  pack(records: readonly OutputRecord[]): Promise<ProducerBatch[]>
+}
+
+export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
+  const destinations = new Map<string, Destination>()
+
+  const learn = async (topics: readonly string[]): Promise<void> => {
+    const found = await admin.describe(topics)
+    const absent = topics.filter((topic) => !found.some((each) => each.topic === topic))
+    if (absent.length > 0) throw missingTopic(absent, address)
+    for (const { topic, partitions } of found) {
+      const limit = await admin.maxMessageBytes(topic)
+      destinations.set(topic, { topic, partitions, limit, knownSince: Date.now(), turn: 0 })
+    }
+  }
+
+  const pack = async (records: readonly OutputRecord[]): Promise<ProducerBatch[]> => {
+    const unknown = new Set<string>()
+    const now = Date.now()
+    let last = ''
+    for (const { topic } of records) {
+      if (topic === last) continue
+      last = topic
+      const known = destinations.get(topic)
+      if (!known || now - known.knownSince > KNOWN_FOR_MS) unknown.add(topic)
+    }
+    if (unknown.size > 0) await learn([...unknown])
+
+    const rounds: Map<string, Message[]>[] = []
+    const slots = new Map<string, Slot[]>()
+    for (const record of records) {
+      const { topic, key, value, timestamp, headers } = record
+      const destination = destinations.get(topic)!
+      const partition =
+        record.partition ??
+        (key === null
+          ? destination.turn++ % destination.partitions
+          : partitionOf(key, destination.partitions))
+      let ofTopic = slots.get(topic)
+      if (!ofTopic) slots.set(topic, (ofTopic = []))
+      ofTopic[partition] ??= { round: 0, bytes: BATCH_OVERHEAD }
+      const slot = ofTopic[partition]
+      const bytes = recordBytes(record)
+      if (BATCH_OVERHEAD + bytes > destination.limit)
+        throw new MillraceError(
+          'MESSAGE_TOO_LARGE',
+          `a record of ${BATCH_OVERHEAD + bytes} bytes for ${topic} exceeds its max.message.bytes of ${destination.limit}`,
+        )
+      if (slot.bytes > BATCH_OVERHEAD && slot.bytes + bytes + DELTA_SLACK > destination.limit) {
+        slot.round++
+        slot.bytes = BATCH_OVERHEAD
+      }
+      slot.bytes += bytes + DELTA_SLACK
+      rounds[slot.round] ??= new Map()
+      const round = rounds[slot.round]!
+      let messages = round.get(topic)
+      if (!messages) round.set(topic, (messages = []))
+      // kafkajs subtracts numbers or strings alike; its type asks for a string.
+      const message: Message = { key, value, partition }
+      if (timestamp !== undefined) message.timestamp = timestamp as unknown as string
+      if (headers !== undefined) message.headers = headers as Record<string, Buffer>
+      messages.push(message)
+    }
+    return rounds.map((round) => ({
+      acks: -1,
+      topicMessages: [...round].map(([topic, messages]) => ({ topic, messages })),
+    }))
+  }
+
+  return { pack }
+}

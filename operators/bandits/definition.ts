@@ -1,0 +1,82 @@
+/**
+ * Policies as data: what is written to the topic `policies`, hashed and applied. The canonical JSON of a definition is the definition;
+ * two definitions with the same `stateHash` share a state, since only the part that gives the state its meaning goes into it.
+ */
+import { createHash } from 'node:crypto'
+import { MillraceError } from '../../schemas/errors.ts'
+import { type FeaturesDefinition, featureDimension, featureParts } from '../streams/featurize.ts'
+import { type LinUcbOptions, linUcb } from './lin-ucb.ts'
+import type { Policy } from './policy.ts'
+
+/** LinUCB; its dimension is that of the features. */
+export interface LinUcbDefinition extends Omit<LinUcbOptions, 'dimension' | 'explorationFloor'> {
+  readonly kind: 'linUcb'
+}
+
+export type AlgorithmDefinition = LinUcbDefinition
+
+/** What a version of a policy is. */
+export interface PolicyDefinitionBody {
+  readonly algorithm: AlgorithmDefinition
+  readonly features: FeaturesDefinition
+  /** Share of decisions spread evenly over all arms; default 0.01. */
+  readonly explorationFloor?: number
+}
+
+/** A policy without experience. @throws MillraceError INVALID_CONFIG naming the path */
+export const createPolicy = (definition: PolicyDefinitionBody): Policy => {
+  const { algorithm, features, explorationFloor } = definition
+  if (algorithm.kind !== 'linUcb') {
+    throw new MillraceError(
+      'INVALID_CONFIG',
+      `algorithm.kind: '${String(algorithm.kind)}' is unknown; known is 'linUcb'`,
+    )
+  }
+  const { kind: _, ...options } = algorithm
+  return linUcb({
+    ...options,
+    dimension: featureDimension(features),
+    ...(explorationFloor === undefined ? {} : { explorationFloor }),
+  })
+}
+
+/**
+ * The part of a definition that gives the state its meaning: algorithm, variant, λ and features. Exploration and limits are left out: changing them keeps the
+ * state.
+ */
+export const statePart = ({ algorithm, features }: PolicyDefinitionBody): unknown => {
+  const { context = null, arm = null, interactions = false, bias = false } = featureParts(features)
+  return {
+    algorithm: { kind: algorithm.kind, variant: algorithm.variant, lambda: algorithm.lambda ?? 1 },
+    features: { context, arm, interactions, bias },
+  }
+}
+
+/**
+ * JSON with sorted keys and no white space; members that are undefined are left out. Equal values give equal text.
+ * @throws MillraceError INVALID_CONFIG for what JSON cannot say (NaN, infinities, functions), naming its path
+ */
+export const canonicalJson = (value: unknown, path = '$'): string => {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value)
+  if (Array.isArray(value))
+    return `[${value.map((item, i) => canonicalJson(item, `${path}[${i}]`)).join(',')}]`
+  if (typeof value !== 'object') {
+    throw new MillraceError('INVALID_CONFIG', `${path}: ${String(value)} cannot be written as JSON`)
+  }
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member, `${path}.${key}`)}`)
+  return `{${members.join(',')}}`
+}
+
+/** SHA-256 of a text's UTF-8 bytes, hex. */
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** Hash of a definition: SHA-256 of its canonical JSON, hex. */
+export const definitionHash = (definition: PolicyDefinitionBody): string => sha256(canonicalJson(definition))
+
+/** Hash of what gives its state meaning; equal hashes share a state. */
+export const stateHash = (definition: PolicyDefinitionBody): string =>
+  sha256(canonicalJson(statePart(definition)))

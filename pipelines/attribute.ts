@@ -1,0 +1,159 @@
+/**
+ * attribute: decisions and rewards → outcomes. Each decision meets its reward, once, when its window closes. What the join still waits for
+ * is rebuilt from the topics themselves: how far back rides with the committed position.
+ */
+import { defer, from, map, type OperatorFunction, switchMap, tap } from 'rxjs'
+import type { Batch, Task } from '../infra/kafka/port.ts'
+import type { Inbound, Outbound, Outgoing } from '../operators/streams/batch.ts'
+import {
+  type JoinInput,
+  type JoinOutputs,
+  type JoinProgress,
+  RewardJoin,
+} from '../operators/streams/reward-join.ts'
+import { checkDecision, checkReward, type Fault } from '../operators/streams/validation.ts'
+import { MillraceError } from '../schemas/errors.ts'
+import { deliver } from './delivery.ts'
+import { decode, type Input, ownInput, readBatch } from './inputs.ts'
+import { job, type Pipeline } from './job.ts'
+import { type Runtime, topicOf } from './runtime.ts'
+
+type JoinEvent = 'decision' | 'reward'
+
+export const attribute: Pipeline = {
+  name: 'attribute',
+  run: (runtime, stop) =>
+    defer(() => runtime.codec.prepare(['outcome', 'outcome-correction', 'dead-letter'])).pipe(
+      switchMap(() => {
+        const inputs = joinInputs(runtime)
+        return job(runtime, 'attribute', stop, {
+          topics: inputs.map(({ topic }) => topic),
+          idleMs: runtime.config.join.idleTimeout,
+          chain: (task, metrics) => (batches) =>
+            from(openJoin(runtime, task, inputs)).pipe(
+              switchMap((join) =>
+                batches.pipe(
+                  decode(inputs, runtime.log),
+                  joined(join, task, inputs, runtime.now),
+                  deliver(runtime, 'attribute', task, metrics),
+                  tap(() => metrics.pending(task.partition, join.waiting.decisions)),
+                ),
+              ),
+            ),
+        })
+      }),
+    ),
+}
+
+/** The inputs in a fixed order: a topic's place in it is its number in the join and in the committed progress. */
+const joinInputs = (runtime: Runtime): Input<JoinEvent>[] => [
+  ownInput(runtime.codec, topicOf(runtime.config, 'decision'), 'decision'),
+  ...runtime.inputs('reward'),
+]
+
+/**
+ * The join around a batch: refuses what must not be joined, closes what event time allows. Progress rides with the position of the first
+ * input, decisions, whichever topic the batch came from.
+ */
+const joined =
+  (
+    join: RewardJoin,
+    task: Task,
+    inputs: readonly Input<JoinEvent>[],
+    now: () => number,
+  ): OperatorFunction<Inbound<JoinEvent>, Outbound> =>
+  (source) => {
+    const leading = inputs[0]!.topic
+    let position = task.committed.get(leading)?.offset ?? 0
+    return source.pipe(
+      map((inbound): Outbound => {
+        const { batch } = inbound
+        const outputs: JoinOutputs = { outcomes: [], corrections: [] }
+        const refused = [...inbound.refused]
+        const time = now()
+        forEachInput(inbound, inputs, (input, index) => {
+          const fault = faultOf(input)
+          if (fault === null) join.step(input, time, outputs)
+          else refused.push({ index, stage: 'join', ...fault })
+        })
+        join.advance(time, outputs)
+        if (batch.topic === leading) position = batch.nextOffset
+        const positions = new Map<string, { offset: number; metadata?: string }>()
+        if (!batch.idle) positions.set(batch.topic, { offset: batch.nextOffset })
+        positions.set(leading, { offset: position, metadata: encodeProgress(join.progress) })
+        const outgoing: Outgoing[] = [
+          ...outputs.outcomes.map((value) => ({ event: 'outcome' as const, value })),
+          ...outputs.corrections.map((value) => ({ event: 'outcome-correction' as const, value })),
+        ]
+        return { batch, outputs: outgoing, refused, positions }
+      }),
+    )
+  }
+
+const faultOf = (input: JoinInput): Fault | null =>
+  input.kind === 'decision' ? checkDecision(input.event) : checkReward(input.event)
+
+const forEachInput = (
+  { batch, event, events }: Inbound<JoinEvent>,
+  inputs: readonly Input<JoinEvent>[],
+  each: (input: JoinInput, index: number) => void,
+): void => {
+  const topic = inputs.findIndex((input) => input.topic === batch.topic)
+  for (const [index, value] of events.entries()) {
+    if (value == null) continue
+    each({ kind: event, event: value, topic, offset: batch.records[index]!.offset } as JoinInput, index)
+  }
+}
+
+/** Rebuilds a task's join from the records that were still undecided at its committed positions. */
+const openJoin = async (
+  runtime: Runtime,
+  task: Task,
+  inputs: readonly Input<JoinEvent>[],
+): Promise<RewardJoin> => {
+  const { broker, config, log, now } = runtime
+  const { window, grace, defaultReward, idleTimeout, maxFutureSkew } = config.join
+  const join = new RewardJoin(
+    { windowMs: window, graceMs: grace, defaultReward, idleMs: idleTimeout, maxFutureSkewMs: maxFutureSkew },
+    inputs.length,
+    now(),
+  )
+  const progress = decodeProgress(task.committed.get(inputs[0]!.topic)?.metadata ?? '')
+  if (progress === null) return join
+  for (const [i, { topic }] of inputs.entries()) {
+    const start = progress.earliest[i]!
+    const end = task.committed.get(topic)?.offset ?? 0
+    if (start < 0 || start >= end) continue
+    const range = { topic, from: new Map([[task.partition, start]]), to: new Map([[task.partition, end]]) }
+    await broker.read(range, async (batch: Batch) => {
+      const inbound = await readBatch(batch, inputs, log)
+      forEachInput(inbound, inputs, (input) => {
+        if (faultOf(input) === null) join.rebuild(input)
+      })
+    })
+  }
+  join.resume(progress)
+  log.info({ partition: task.partition, pending: join.waiting.decisions }, 'the join is rebuilt')
+  return join
+}
+
+/** Progress in a position's metadata, a few bytes a topic; -Infinity, which JSON lacks, as null. */
+const encodeProgress = ({ watermark, largest, earliest }: JoinProgress): string =>
+  JSON.stringify({ v: 1, w: watermark, l: largest, e: earliest })
+
+const decodeProgress = (metadata: string): JoinProgress | null => {
+  if (metadata === '') return null
+  const { v, w, l, e } = JSON.parse(metadata) as {
+    v: number
+    w: number | null
+    l: (number | null)[]
+    e: number[]
+  }
+  if (v !== 1)
+    throw new MillraceError(
+      'SNAPSHOT_MISMATCH',
+      `the join's committed progress has version ${v}, this millrace reads 1`,
+    )
+  const time = (value: number | null) => value ?? Number.NEGATIVE_INFINITY
+  return { watermark: time(w), largest: l.map(time), earliest: e }
+}

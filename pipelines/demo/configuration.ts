@@ -1,0 +1,48 @@
+/** The demo's configuration: embedded defaults, and a window measured in events, since the environment's event time runs by events. */
+import { loadConfig } from '../../infra/config/load.ts'
+import type { Config } from '../../infra/config/schema.ts'
+import { PIXELS } from './digits.ts'
+
+export const POLICY = 'digits'
+/**
+ * The window in events: more than may be in flight before a reward is sent, so that no reward is late whatever the speed.
+ */
+const WINDOW_EVENTS = 400
+/** Wall-clock silence after which windows close; longer on a real cluster, whose transactions may stall for a moment. */
+const IDLE_MS = { memory: 1_000, kafkajs: 3_000 }
+
+export interface DemoBroker {
+  readonly adapter: 'memory' | 'kafkajs'
+  readonly brokers: readonly string[]
+  readonly prefix: string
+}
+
+/** @param stepMs event time between two requests. */
+export const demoConfiguration = (stepMs: number, { adapter, brokers, prefix }: DemoBroker): Config =>
+  loadConfig({
+    env: {},
+    overrides: {
+      app: `${prefix}demo`,
+      'kafka.adapter': adapter,
+      'kafka.brokers': brokers.length > 0 ? brokers : undefined,
+      'topics.prefix': prefix,
+      'topics.create': true,
+      'clickhouse.dataDirectory': undefined,
+      'join.window': `${Math.ceil(WINDOW_EVENTS * stepMs)}ms`,
+      'join.grace': '0ms',
+      'join.idleTimeout': `${IDLE_MS[adapter]}ms`,
+      'record.maxRows': 5_000,
+      'record.maxWait': '500ms',
+      'http.port': 0,
+      'log.level': 'warn',
+      'log.pretty': true,
+      policies: [
+        {
+          name: POLICY,
+          algorithm: { kind: 'linUcb', variant: 'disjoint', alpha: 0.25, lambda: 1 },
+          features: { dense: PIXELS, bias: true },
+          explorationFloor: 0.01,
+        },
+      ],
+    },
+  })

@@ -1,0 +1,77 @@
+/**
+ * A job: its tasks as they become this process's, each running its own chain. A task that is lost (fenced, or of a stale generation) ends
+ * quietly and comes back from its committed positions when its partition is assigned again; anything else stops the pipeline.
+ */
+import {
+  catchError,
+  EMPTY,
+  finalize,
+  type MonoTypeOperatorFunction,
+  mergeMap,
+  type Observable,
+  type OperatorFunction,
+  takeUntil,
+  tap,
+  throwError,
+} from 'rxjs'
+import type { Batch, Task, TaskGroupOptions } from '../infra/kafka/port.ts'
+import type { JobMetrics } from '../infra/telemetry/metrics.ts'
+import { codeOf, type ErrorCode } from '../schemas/errors.ts'
+import type { Progress, Runtime } from './runtime.ts'
+
+/** What runs. */
+export interface Pipeline {
+  readonly name: string
+  /**
+   * Runs until `stop` emits: then pulls no more, finishes the batches under way and completes. Errors with what stopped it, as a
+   * MillraceError where it is a known one.
+   */
+  run(runtime: Runtime, stop: Observable<unknown>): Observable<Progress>
+}
+
+const LOST: ReadonlySet<ErrorCode> = new Set(['PRODUCER_FENCED', 'STALE_GENERATION', 'COMMIT_UNKNOWN'])
+
+export interface JobOptions extends Omit<TaskGroupOptions, 'app' | 'job'> {
+  /** The chain of one task, from its batches to what was committed. */
+  readonly chain: (task: Task, metrics: JobMetrics) => OperatorFunction<Batch, Progress>
+}
+
+export const job = (
+  runtime: Runtime,
+  name: string,
+  stop: Observable<unknown>,
+  { chain, ...group }: JobOptions,
+): Observable<Progress> => {
+  const { broker, config, health } = runtime
+  const log = runtime.log.child({ job: name })
+  const metrics = runtime.metrics.job(name)
+  const component = health.component(name)
+  component.ready()
+  return broker.tasks({ app: config.app, job: name, ...group }).pipe(
+    takeUntil(stop),
+    mergeMap((task) => {
+      log.info({ partition: task.partition }, 'task opened')
+      return task.batches.pipe(
+        takeUntil(stop),
+        watchLag(metrics),
+        chain(task, metrics),
+        catchError((error: unknown) => {
+          const code = codeOf(error, 'INVALID_EVENT')
+          if (!LOST.has(code)) return throwError(() => error)
+          log.warn({ partition: task.partition, code }, 'task lost: it goes on from its committed positions')
+          return EMPTY
+        }),
+        finalize(() => metrics.forget(task.partition)),
+      )
+    }),
+    catchError((error: unknown) => {
+      component.failing(error instanceof Error ? error.message : String(error))
+      return throwError(() => error)
+    }),
+  )
+}
+
+const watchLag = (metrics: JobMetrics): MonoTypeOperatorFunction<Batch> =>
+  tap(({ idle, topic, partition, highWatermark, nextOffset }) => {
+    if (!idle) metrics.lag(topic, partition, Math.max(0, highWatermark - nextOffset))
+  })

@@ -1,0 +1,188 @@
+/** Opens a process's surroundings from its configuration, and closes them in reverse. */
+import { readFileSync } from 'node:fs'
+import { createCodec } from '../infra/avro/codec.ts'
+import { avroCodec, confluentAvroCodec, type DynamicCodec } from '../infra/avro/dynamic.ts'
+import { type SchemaRegistry, schemaRegistry } from '../infra/avro/registry.ts'
+import { type ClickHouse, type ClickHouseOptions, connectClickHouse } from '../infra/clickhouse/connect.ts'
+import { type EmbeddedClickHouse, startEmbeddedClickHouse } from '../infra/clickhouse/embedded.ts'
+import { migrate } from '../infra/clickhouse/migrations.ts'
+import { clickhouseConnection, kafkaConnection, registryConnection } from '../infra/config/connections.ts'
+import type { Config } from '../infra/config/schema.ts'
+import { createHealth } from '../infra/http/health.ts'
+import type { Broker } from '../infra/kafka/port.ts'
+import type { Log } from '../infra/telemetry/log.ts'
+import { createMetrics } from '../infra/telemetry/metrics.ts'
+import { compileSink, compileSource, parseJson } from '../operators/streams/mapping.ts'
+import { MillraceError } from '../schemas/errors.ts'
+import type { EventName, EventTypes } from '../schemas/generated/events.ts'
+import { type Input, type InputTopics, ownInput } from './inputs.ts'
+import { type Runtime, topicOf } from './runtime.ts'
+import type { Sink } from './sinks.ts'
+
+export interface OpenOptions {
+  readonly log: Log
+  readonly now?: () => number
+  /** Given where the caller owns it (the demo, tests); made from the configuration otherwise. */
+  readonly broker?: Broker
+}
+
+export interface Opened extends Runtime {
+  /** The embedded ClickHouse, once it runs. */
+  embedded(): EmbeddedClickHouse | null
+  close(): Promise<void>
+}
+
+/** @throws MillraceError KAFKA_UNAVAILABLE, INVALID_CONFIG, REGISTRY_UNAVAILABLE */
+export const openRuntime = async (config: Config, options: OpenOptions): Promise<Opened> => {
+  const { log, now = Date.now } = options
+  const registryOptions = registryConnection(config)
+  const registry = registryOptions === undefined ? undefined : schemaRegistry(registryOptions)
+  const broker = options.broker ?? (await openBroker(config, log))
+  const codec = createCodec({
+    ...(registry === undefined ? {} : { registry }),
+    limits: { maxBytes: config.limits.messageBytes },
+    subjectOf: (event) => `${topicOf(config, event)}-value`,
+  })
+  const metrics = createMetrics()
+  const server = lazyClickHouse(config, log)
+  return {
+    config,
+    log,
+    metrics,
+    health: createHealth(),
+    broker,
+    codec,
+    inputs: inputsOf(config, codec, registry),
+    sinks: await sinksOf(config, registry),
+    clickhouse: server.connect,
+    embedded: server.embedded,
+    now,
+    async close() {
+      await broker.close()
+      await server.close()
+      registry?.close()
+      metrics.close()
+    },
+  }
+}
+
+const openBroker = async (config: Config, log: Log): Promise<Broker> => {
+  const connection = {
+    ...kafkaConnection(config),
+    log: (level: 'error' | 'warn' | 'info' | 'debug', message: string) =>
+      log[level]({ part: 'kafka' }, message),
+  }
+  switch (config.kafka.adapter) {
+    case 'memory': {
+      const { createMemoryBroker } = await import('../infra/kafka/memory.ts')
+      return createMemoryBroker()
+    }
+    case 'confluent': {
+      throw new MillraceError('INVALID_CONFIG', 'kafka.adapter: confluent is not there yet, use kafkajs')
+    }
+    case 'kafkajs': {
+      const { createKafkajsBroker } = await import('../infra/kafka/kafkajs/broker.ts')
+      return createKafkajsBroker(connection)
+    }
+  }
+}
+
+/** ClickHouse at first use: the configured server, else the embedded one; with its tables. */
+const lazyClickHouse = (config: Config, log: Log) => {
+  let embedded: EmbeddedClickHouse | null = null
+  let connecting: Promise<ClickHouse> | null = null
+  const open = async (): Promise<ClickHouse> => {
+    const told = (message: string) => log.warn({ part: 'clickhouse' }, message)
+    const connection: ClickHouseOptions = clickhouseConnection(config) ?? (await startEmbedded())
+    const clickhouse = await connectClickHouse({ ...connection, log: told })
+    const { applied } = await migrate(clickhouse, { eventDays: config.clickhouse.retentionDays })
+    if (applied.length > 0) log.info({ part: 'clickhouse', applied }, 'tables made')
+    return clickhouse
+  }
+  const startEmbedded = async (): Promise<ClickHouseOptions> => {
+    const { dataDirectory, database, patience } = config.clickhouse
+    embedded = await startEmbeddedClickHouse({
+      ...(dataDirectory === '' ? {} : { dataDir: dataDirectory }),
+      database,
+      onLog: (line) => log.info({ part: 'clickhouse' }, line),
+    })
+    const { url, username, password } = embedded
+    return { url, username, password, database, patienceMs: patience }
+  }
+  return {
+    connect: () => {
+      connecting ??= open()
+      return connecting
+    },
+    embedded: () => embedded,
+    close: async () => {
+      await connecting?.then(
+        (clickhouse) => clickhouse.close(),
+        () => {},
+      )
+      await embedded?.stop()
+    },
+  }
+}
+
+const inputsOf = (
+  config: Config,
+  codec: Runtime['codec'],
+  registry: SchemaRegistry | undefined,
+): InputTopics => {
+  const mapped = config.sources.map((source): Input => {
+    const { topic, format, event } = source
+    const map = compileSource(source) as (message: unknown) => EventTypes[typeof event]
+    if (format === 'json') {
+      const read = (value: Buffer) => map(parseJson(value))
+      return { topic, event, stage: 'map', prepare: async () => {}, read }
+    }
+    const avro = dynamicCodec(source, registry, config)
+    const read = (value: Buffer) => map(avro.decode(value))
+    return { topic, event, stage: 'map', prepare: (values) => avro.ensureSchemas(values), read }
+  })
+  return <E extends EventName>(event: E) => {
+    const found = mapped.filter((input) => input.event === event) as unknown as Input<E>[]
+    return found.length > 0 ? found : [ownInput(codec, topicOf(config, event), event)]
+  }
+}
+
+const sinksOf = async (config: Config, registry: SchemaRegistry | undefined): Promise<Sink[]> => {
+  const sinks: Sink[] = []
+  for (const sink of config.sinks) {
+    const { topic, event, format } = sink
+    const compiled = compileSink(sink)
+    const avro = format === 'json' ? null : dynamicCodec(sink, registry, config)
+    await avro?.prepare()
+    const encode = (value: unknown) =>
+      avro === null ? Buffer.from(JSON.stringify(value)) : avro.encode(value)
+    sinks.push({
+      topic,
+      event,
+      record: (value) => ({
+        topic,
+        key: Buffer.from(compiled.key(value as never)),
+        value: encode(compiled.value(value as never)),
+      }),
+    })
+  }
+  return sinks
+}
+
+const dynamicCodec = (
+  { topic, format, schema }: { topic: string; format: string; schema?: string },
+  registry: SchemaRegistry | undefined,
+  config: Config,
+): DynamicCodec => {
+  const limits = { maxBytes: config.limits.messageBytes }
+  const text = schema === undefined ? undefined : readFileSync(schema, 'utf8')
+  // The configuration's schema holds both: Avro comes with a schema, Confluent's framing with a registry.
+  return format === 'avro'
+    ? avroCodec(text!, limits)
+    : confluentAvroCodec({
+        registry: registry!,
+        subject: `${topic}-value`,
+        limits,
+        ...(text === undefined ? {} : { schema: text }),
+      })
+}

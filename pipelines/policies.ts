@@ -1,0 +1,113 @@
+/**
+ * Policies are defined by events: topic `policies`, one record a version, canonical JSON and its hash. A process whose configuration says
+ * something else than the log refuses to start until `millrace policies apply` has written it there.
+ */
+import { randomBytes } from 'node:crypto'
+import { partitionOf } from '../infra/kafka/partitioner.ts'
+import { canonicalJson, definitionHash, stateHash } from '../operators/bandits/definition.ts'
+import { liveDefinitions } from '../operators/bandits/policy-table.ts'
+import { KEYS } from '../schemas/catalogue.ts'
+import { MillraceError } from '../schemas/errors.ts'
+import type { PolicyDefinition } from '../schemas/generated/events.ts'
+import { type Runtime, topicOf } from './runtime.ts'
+
+/** Every version in the log, in the order it was written. */
+export const readDefinitions = async ({ broker, codec, config }: Runtime): Promise<PolicyDefinition[]> => {
+  const topic = topicOf(config, 'policy-definition')
+  const offsets = await broker.admin.offsets(topic)
+  const definitions = new Map<string, PolicyDefinition>()
+  const from = new Map(offsets.map(({ partition, earliest }) => [partition, earliest]))
+  const to = new Map(offsets.map(({ partition, latest }) => [partition, latest]))
+  await broker.read({ topic, from, to }, async ({ records }) => {
+    await codec.ensureSchemas(records.map(({ value }) => value))
+    for (const { value } of records) {
+      if (value === null) continue
+      const definition = codec.decode('policy-definition', value)
+      definitions.set(KEYS['policy-definition'](definition), definition)
+    }
+  })
+  return [...definitions.values()].sort((a, b) => a.policy.localeCompare(b.policy) || a.version - b.version)
+}
+
+export interface PolicyDifference {
+  readonly policy: string
+  readonly what: 'missing in the log' | 'defined differently in the log'
+  readonly definition: string
+  readonly hash: string
+  readonly stateHash: string
+}
+
+/** What the configuration says that the newest versions in the log do not. */
+export const differences = (
+  { config }: Runtime,
+  definitions: readonly PolicyDefinition[],
+): PolicyDifference[] => {
+  const found: PolicyDifference[] = []
+  for (const { name, definition: body } of config.policies) {
+    const hash = definitionHash(body)
+    const newest = definitions.filter(({ policy }) => policy === name).at(-1)
+    if (newest?.hash === hash) continue
+    const what = newest === undefined ? 'missing in the log' : 'defined differently in the log'
+    found.push({ policy: name, what, definition: canonicalJson(body), hash, stateHash: stateHash(body) })
+  }
+  return found
+}
+
+/**
+ * The definitions of the log, once the configuration agrees with them.
+ * @throws MillraceError POLICY_DIFFERS naming each policy and what to do.
+ */
+export const agreedDefinitions = async (runtime: Runtime): Promise<PolicyDefinition[]> => {
+  const definitions = await readDefinitions(runtime)
+  const different = differences(runtime, definitions)
+  if (different.length === 0) return definitions
+  const list = different.map(({ policy, what }) => `"${policy}" is ${what}`).join('; ')
+  throw new MillraceError(
+    'POLICY_DIFFERS',
+    `${list}: run \`millrace policies apply\` to write the configuration's definitions there`,
+  )
+}
+
+/**
+ * Writes a new version of every policy that the configuration defines differently. It takes effect at the present end of the policy's
+ * outcomes; one that gives the state another meaning than the live version starts in shadow.
+ */
+export const applyDefinitions = async (runtime: Runtime): Promise<PolicyDefinition[]> => {
+  const { broker, codec, config, now } = runtime
+  const known = await readDefinitions(runtime)
+  const live = liveDefinitions(known)
+  const ends = await broker.admin.offsets(topicOf(config, 'outcome'))
+  const applied = differences(runtime, known).map(
+    ({ policy, definition, hash, stateHash }): PolicyDefinition => {
+      const newest = known.filter((other) => other.policy === policy).at(-1)
+      const current = live.get(policy)
+      const partition = partitionOf(Buffer.from(policy), ends.length)
+      return {
+        policy,
+        version: (newest?.version ?? 0) + 1,
+        definition,
+        hash,
+        stateHash,
+        salt: randomBytes(16).toString('hex'),
+        mode: current === undefined || current.stateHash === stateHash ? 'live' : 'shadow',
+        effectiveFrom: ends.find((end) => end.partition === partition)?.latest ?? 0,
+        appliedAt: now(),
+      }
+    },
+  )
+  if (applied.length === 0) return applied
+  await codec.prepare(['policy-definition'])
+  const writer = await broker.writer()
+  try {
+    await writer.send(
+      applied.map((definition) => ({
+        topic: topicOf(config, 'policy-definition'),
+        key: Buffer.from(KEYS['policy-definition'](definition)),
+        value: codec.encode('policy-definition', definition),
+      })),
+    )
+  } finally {
+    await writer.close()
+  }
+  return applied
+}

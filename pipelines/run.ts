@@ -1,0 +1,32 @@
+/** Runs pipelines together in one process until they are stopped or one of them fails. */
+import { fromEvent, lastValueFrom, merge, take, tap } from 'rxjs'
+import { MillraceError } from '../schemas/errors.ts'
+import { attribute } from './attribute.ts'
+import { decide } from './decide.ts'
+import type { Pipeline } from './job.ts'
+import { record } from './record.ts'
+import type { Progress, Runtime } from './runtime.ts'
+
+export const PIPELINES: Readonly<Record<string, Pipeline>> = { decide, attribute, record }
+
+/** The pipelines of these names. @throws MillraceError INVALID_CONFIG for a name that none has. */
+export const pipelinesNamed = (names: readonly string[]): Pipeline[] =>
+  names.map((name) => {
+    const pipeline = Object.hasOwn(PIPELINES, name) ? PIPELINES[name] : undefined
+    if (pipeline !== undefined) return pipeline
+    const known = Object.keys(PIPELINES).join(', ')
+    throw new MillraceError('INVALID_CONFIG', `there is no pipeline "${name}": there are ${known}`)
+  })
+
+/** Resolves when `stop` has aborted and everything under way is committed; rejects with what stopped a pipeline. */
+export const runPipelines = async (
+  runtime: Runtime,
+  pipelines: readonly Pipeline[],
+  stop: AbortSignal,
+  onProgress: (progress: Progress) => void = () => {},
+): Promise<void> => {
+  if (stop.aborted) return
+  const stopped = fromEvent(stop, 'abort').pipe(take(1))
+  const running = merge(...pipelines.map((pipeline) => pipeline.run(runtime, stopped)))
+  await lastValueFrom(running.pipe(tap(onProgress)), { defaultValue: null })
+}
