@@ -1,6 +1,6 @@
 /** Opens a process's surroundings from its configuration, and closes them in reverse. */
 import { readFileSync } from 'node:fs'
-import { createCodec } from '../infra/avro/codec.ts'
+import { type Codec, createCodec } from '../infra/avro/codec.ts'
 import { avroCodec, confluentAvroCodec, type DynamicCodec } from '../infra/avro/dynamic.ts'
 import { type SchemaRegistry, schemaRegistry } from '../infra/avro/registry.ts'
 import { type ClickHouse, type ClickHouseOptions, connectClickHouse } from '../infra/clickhouse/connect.ts'
@@ -8,22 +8,28 @@ import { type EmbeddedClickHouse, startEmbeddedClickHouse } from '../infra/click
 import { migrate } from '../infra/clickhouse/migrations.ts'
 import { clickhouseConnection, kafkaConnection, registryConnection } from '../infra/config/connections.ts'
 import type { Config } from '../infra/config/schema.ts'
-import { createHealth } from '../infra/http/health.ts'
+import { createHealth, type Health } from '../infra/http/health.ts'
 import type { Broker } from '../infra/kafka/port.ts'
 import type { Log } from '../infra/telemetry/log.ts'
-import { createMetrics } from '../infra/telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../infra/telemetry/metrics.ts'
 import { compileSink, compileSource, parseJson } from '../operators/streams/mapping.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import type { EventName, EventTypes } from '../schemas/generated/events.ts'
 import { type Input, type InputTopics, ownInput } from './inputs.ts'
+import { kafkaLog } from './kafka-log.ts'
 import { type Runtime, topicOf } from './runtime.ts'
 import type { Sink } from './sinks.ts'
 
 export interface OpenOptions {
   readonly log: Log
   readonly now?: () => number
-  /** Given where the caller owns it (the demo, tests); made from the configuration otherwise. */
+  /** Given where the caller owns it (tests); made from the configuration otherwise. */
   readonly broker?: Broker
+  /** Whether an embedded ClickHouse keeps its tables nowhere: they go with the process. */
+  readonly temporaryTables?: boolean
+  /** Given where they are served before everything is open. */
+  readonly metrics?: Metrics
+  readonly health?: Health
 }
 
 export interface Opened extends Runtime {
@@ -32,46 +38,59 @@ export interface Opened extends Runtime {
   close(): Promise<void>
 }
 
-/** @throws MillraceError KAFKA_UNAVAILABLE, INVALID_CONFIG, REGISTRY_UNAVAILABLE */
+/** @throws MillraceError KAFKA_UNAVAILABLE, INVALID_CONFIG, REGISTRY_UNAVAILABLE; everything is closed again then. */
 export const openRuntime = async (config: Config, options: OpenOptions): Promise<Opened> => {
   const { log, now = Date.now } = options
-  const registryOptions = registryConnection(config)
-  const registry = registryOptions === undefined ? undefined : schemaRegistry(registryOptions)
-  const broker = options.broker ?? (await openBroker(config, log))
-  const codec = createCodec({
+  const registry = openRegistry(config)
+  const metrics = options.metrics ?? createMetrics()
+  const server = lazyClickHouse(config, log, options.temporaryTables ?? false)
+  let broker = options.broker
+  const close = async () => {
+    await broker?.close()
+    await server.close()
+    registry?.close()
+    metrics.close()
+  }
+  try {
+    const codec = openCodec(config, registry)
+    const inputs = inputsOf(config, codec, registry)
+    broker ??= await openBroker(config, log)
+    return {
+      config,
+      log,
+      metrics,
+      health: options.health ?? createHealth(),
+      broker,
+      codec,
+      inputs,
+      sinks: await sinksOf(config, registry),
+      clickhouse: server.connect,
+      embedded: server.embedded,
+      now,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The schema registry of the configuration, if any; asked at first use. */
+export const openRegistry = (config: Config): SchemaRegistry | undefined => {
+  const options = registryConnection(config)
+  return options === undefined ? undefined : schemaRegistry(options)
+}
+
+/** The codec of millrace's own events. */
+export const openCodec = (config: Config, registry: SchemaRegistry | undefined): Codec =>
+  createCodec({
     ...(registry === undefined ? {} : { registry }),
     limits: { maxBytes: config.limits.messageBytes },
     subjectOf: (event) => `${topicOf(config, event)}-value`,
   })
-  const metrics = createMetrics()
-  const server = lazyClickHouse(config, log)
-  return {
-    config,
-    log,
-    metrics,
-    health: createHealth(),
-    broker,
-    codec,
-    inputs: inputsOf(config, codec, registry),
-    sinks: await sinksOf(config, registry),
-    clickhouse: server.connect,
-    embedded: server.embedded,
-    now,
-    async close() {
-      await broker.close()
-      await server.close()
-      registry?.close()
-      metrics.close()
-    },
-  }
-}
 
-const openBroker = async (config: Config, log: Log): Promise<Broker> => {
-  const connection = {
-    ...kafkaConnection(config),
-    log: (level: 'error' | 'warn' | 'info' | 'debug', message: string) =>
-      log[level]({ part: 'kafka' }, message),
-  }
+/** @throws MillraceError KAFKA_UNAVAILABLE after `kafka.patience`, INVALID_CONFIG */
+export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
   switch (config.kafka.adapter) {
     case 'memory': {
       const { createMemoryBroker } = await import('../infra/kafka/memory.ts')
@@ -82,13 +101,13 @@ const openBroker = async (config: Config, log: Log): Promise<Broker> => {
     }
     case 'kafkajs': {
       const { createKafkajsBroker } = await import('../infra/kafka/kafkajs/broker.ts')
-      return createKafkajsBroker(connection)
+      return createKafkajsBroker({ ...kafkaConnection(config), log: kafkaLog(log) })
     }
   }
 }
 
 /** ClickHouse at first use: the configured server, else the embedded one; with its tables. */
-const lazyClickHouse = (config: Config, log: Log) => {
+const lazyClickHouse = (config: Config, log: Log, temporary: boolean) => {
   let embedded: EmbeddedClickHouse | null = null
   let connecting: Promise<ClickHouse> | null = null
   const open = async (): Promise<ClickHouse> => {
@@ -102,7 +121,7 @@ const lazyClickHouse = (config: Config, log: Log) => {
   const startEmbedded = async (): Promise<ClickHouseOptions> => {
     const { dataDirectory, database, patience } = config.clickhouse
     embedded = await startEmbeddedClickHouse({
-      ...(dataDirectory === '' ? {} : { dataDir: dataDirectory }),
+      ...(temporary ? {} : { dataDir: dataDirectory }),
       database,
       onLog: (line) => log.info({ part: 'clickhouse' }, line),
     })
@@ -169,7 +188,8 @@ const sinksOf = async (config: Config, registry: SchemaRegistry | undefined): Pr
   return sinks
 }
 
-const dynamicCodec = (
+/** The codec of a user's topic in Avro. @throws MillraceError UNKNOWN_SCHEMA where `schema` is none. */
+export const dynamicCodec = (
   { topic, format, schema }: { topic: string; format: string; schema?: string },
   registry: SchemaRegistry | undefined,
   config: Config,

@@ -11,8 +11,11 @@ import { MillraceError } from '../schemas/errors.ts'
 import type { PolicyDefinition } from '../schemas/generated/events.ts'
 import { type Runtime, topicOf } from './runtime.ts'
 
+/** What the log of definitions is read with. */
+export type PolicyLog = Pick<Runtime, 'broker' | 'codec' | 'config'>
+
 /** Every version in the log, in the order it was written. */
-export const readDefinitions = async ({ broker, codec, config }: Runtime): Promise<PolicyDefinition[]> => {
+export const readDefinitions = async ({ broker, codec, config }: PolicyLog): Promise<PolicyDefinition[]> => {
   const topic = topicOf(config, 'policy-definition')
   const offsets = await broker.admin.offsets(topic)
   const definitions = new Map<string, PolicyDefinition>()
@@ -39,7 +42,7 @@ export interface PolicyDifference {
 
 /** What the configuration says that the newest versions in the log do not. */
 export const differences = (
-  { config }: Runtime,
+  { config }: Pick<Runtime, 'config'>,
   definitions: readonly PolicyDefinition[],
 ): PolicyDifference[] => {
   const found: PolicyDifference[] = []
@@ -57,7 +60,7 @@ export const differences = (
  * The definitions of the log, once the configuration agrees with them.
  * @throws MillraceError POLICY_DIFFERS naming each policy and what to do.
  */
-export const agreedDefinitions = async (runtime: Runtime): Promise<PolicyDefinition[]> => {
+export const agreedDefinitions = async (runtime: PolicyLog): Promise<PolicyDefinition[]> => {
   const definitions = await readDefinitions(runtime)
   const different = differences(runtime, definitions)
   if (different.length === 0) return definitions
@@ -72,7 +75,9 @@ export const agreedDefinitions = async (runtime: Runtime): Promise<PolicyDefinit
  * Writes a new version of every policy that the configuration defines differently. It takes effect at the present end of the policy's
  * outcomes; one that gives the state another meaning than the live version starts in shadow.
  */
-export const applyDefinitions = async (runtime: Runtime): Promise<PolicyDefinition[]> => {
+export const applyDefinitions = async (
+  runtime: PolicyLog & Pick<Runtime, 'now'>,
+): Promise<PolicyDefinition[]> => {
   const { broker, codec, config, now } = runtime
   const known = await readDefinitions(runtime)
   const live = liveDefinitions(known)

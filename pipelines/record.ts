@@ -2,6 +2,7 @@
  * record: every event → ClickHouse. A block's range is committed as a plan before it is inserted, and its rows and token depend on that range
  * alone: after a crash the very same block is sent again and ClickHouse counts it once, in tables and rollups alike.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import { concatMap, defer, from, switchMap } from 'rxjs'
 import type { ClickHouse } from '../infra/clickhouse/connect.ts'
 import {
@@ -30,16 +31,16 @@ export const record: Pipeline = {
       await runtime.codec.prepare(['dead-letter'])
       const clickhouse = await runtime.clickhouse()
       await checkTables(clickhouse)
-      return clickhouse
+      return { clickhouse, cluster: await runtime.broker.admin.clusterId() }
     }).pipe(
-      switchMap((clickhouse) => {
+      switchMap(({ clickhouse, cluster }) => {
         const { maxRows, maxWait } = runtime.config.record
         const inputs = recordedInputs(runtime)
         return job(runtime, 'record', stop, {
           topics: inputs.map(({ topic }) => topic),
           idleMs: maxWait,
           chain: (task, metrics) => (batches) => {
-            const writer = new BlockWriter(runtime, clickhouse, inputs, task)
+            const writer = new BlockWriter(runtime, clickhouse, cluster, inputs, task)
             return from(writer.repeatPlanned()).pipe(
               switchMap((positions) => {
                 const gatherer = new BlockGatherer({ maxRows, maxWaitMs: maxWait }, positions)
@@ -73,6 +74,9 @@ const recordedInputs = (runtime: Runtime): Input<RecordedName>[] =>
     return mapped.length > 0 ? mapped : [ownInput(runtime.codec, topicOf(runtime.config, event), event)]
   })
 
+/** Records decoded before the event loop gets its turn. */
+const SLICE = 500
+
 interface WrittenBlock {
   readonly block: RecordBlock
   readonly table: string
@@ -84,12 +88,20 @@ interface WrittenBlock {
 class BlockWriter {
   private readonly runtime: Runtime
   private readonly clickhouse: ClickHouse
+  private readonly cluster: string
   private readonly inputs: readonly Input<RecordedName>[]
   private readonly task: Task
 
-  constructor(runtime: Runtime, clickhouse: ClickHouse, inputs: readonly Input<RecordedName>[], task: Task) {
+  constructor(
+    runtime: Runtime,
+    clickhouse: ClickHouse,
+    cluster: string,
+    inputs: readonly Input<RecordedName>[],
+    task: Task,
+  ) {
     this.runtime = runtime
     this.clickhouse = clickhouse
+    this.cluster = cluster
     this.inputs = inputs
     this.task = task
   }
@@ -134,17 +146,8 @@ class BlockWriter {
   }
 
   private async insert(block: RecordBlock): Promise<WrittenBlock> {
-    const { event, events, refused } = await readBatch(
-      { ...block, nextOffset: block.to },
-      this.inputs,
-      this.runtime.log,
-    )
-    const recorded: RecordedEvent<EventTypes[RecordedName]>[] = []
-    const refusals = [...refused]
-    for (const [index, value] of events.entries()) {
-      if (value != null) recorded.push({ event: value, offset: block.records[index]!.offset })
-    }
-    const range: BlockRange = { cluster: this.runtime.broker.address, ...block }
+    const { event, recorded, refusals } = await this.decode(block)
+    const range: BlockRange = { cluster: this.cluster, ...block }
     const bytes = encodeBlock(
       event,
       range,
@@ -157,6 +160,28 @@ class BlockWriter {
     const rows = block.records.length - refusals.length
     if (rows > 0) await this.clickhouse.insertBlock(bytes)
     return { block, table: tableOf(event), rows, refused: refusals }
+  }
+
+  /** Decodes a block a slice at a time, so that heartbeats and decisions get their turn in between. */
+  private async decode(block: RecordBlock) {
+    const recorded: RecordedEvent<EventTypes[RecordedName]>[] = []
+    const refusals: Refused[] = []
+    let event: RecordedName = 'decision'
+    for (let start = 0; start < block.records.length; start += SLICE) {
+      const records = block.records.slice(start, start + SLICE)
+      const inbound = await readBatch(
+        { ...block, records, nextOffset: block.to },
+        this.inputs,
+        this.runtime.log,
+      )
+      event = inbound.event
+      for (const [index, value] of inbound.events.entries()) {
+        if (value != null) recorded.push({ event: value, offset: records[index]!.offset })
+      }
+      for (const refusal of inbound.refused) refusals.push({ ...refusal, index: start + refusal.index })
+      await turn()
+    }
+    return { event, recorded, refusals }
   }
 
   private async readAgain({

@@ -1,5 +1,5 @@
 /** Runs pipelines together in one process until they are stopped or one of them fails. */
-import { fromEvent, lastValueFrom, merge, take, tap } from 'rxjs'
+import { fromEvent, lastValueFrom, merge, shareReplay, take, tap } from 'rxjs'
 import { MillraceError } from '../schemas/errors.ts'
 import { attribute } from './attribute.ts'
 import { decide } from './decide.ts'
@@ -26,7 +26,7 @@ export const runPipelines = async (
   onProgress: (progress: Progress) => void = () => {},
 ): Promise<void> => {
   if (stop.aborted) return
-  const stopped = fromEvent(stop, 'abort').pipe(take(1))
+  const stopped = fromEvent(stop, 'abort').pipe(take(1), shareReplay(1))
   const running = merge(...pipelines.map((pipeline) => pipeline.run(runtime, stopped)))
   await lastValueFrom(running.pipe(tap(onProgress)), { defaultValue: null })
 }

@@ -1,4 +1,7 @@
 /** The topics that pipelines need, made only where the configuration says so; otherwise what is missing is named. */
+import { RECORDED } from '../infra/clickhouse/rows.ts'
+import type { Admin } from '../infra/kafka/port.ts'
+import { CUT_VALUE_LENGTH, WHOLE_VALUE_LIMIT } from '../operators/streams/dead-letter.ts'
 import { COMPACTED_TOPICS, TOPICS, type TopicName } from '../schemas/catalogue.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import type { EventName } from '../schemas/generated/events.ts'
@@ -17,40 +20,84 @@ export const DECISION_EVENTS = [
   'dead-letter',
 ] as const satisfies readonly EventName[]
 
-/** What lies between the present topics and those needed, in words; empty where nothing does. */
-export const topicProblems = async ({
-  broker,
-  config,
-  inputs,
-  sinks,
-}: Runtime): Promise<{ missing: string[]; uneven: string[] }> => {
+/** What a dead letter may take beside its key and value: names, message, framing. */
+const LETTER_OVERHEAD = 16 * 1024
+/** The largest dead letter in bytes: a whole value and the longest key. */
+export const LARGEST_LETTER = WHOLE_VALUE_LIMIT + CUT_VALUE_LENGTH + LETTER_OVERHEAD
+
+export interface TopicProblems {
+  /** Topics that are not there. */
+  readonly missing: readonly string[]
+  /** Jobs whose topics differ in their numbers of partitions, in words. */
+  readonly uneven: readonly string[]
+  /** Topics whose `max.message.bytes` is too small for what is written there, in words. */
+  readonly small: readonly string[]
+}
+
+type Cluster = Pick<Runtime, 'broker' | 'config'>
+
+/**
+ * What lies between the present topics and those needed; all empty where nothing does.
+ * @param jobs whose topics must be even; those of all jobs where absent.
+ */
+export const topicProblems = async (
+  { broker, config }: Cluster,
+  jobs?: readonly string[],
+): Promise<TopicProblems> => {
   const own = DECISION_EVENTS.map((event) => topicOf(config, event))
-  const users = [
-    ...(['decision-request', 'reward', 'activation'] as const).flatMap((event) =>
-      inputs(event).map(({ topic }) => topic),
-    ),
-    ...sinks.map(({ topic }) => topic),
-  ]
+  const users = [...config.sources, ...config.sinks].map(({ topic }) => topic)
   const needed = [...new Set([...own, ...users])]
   const found = new Map(
     (await broker.admin.describe(needed)).map(({ topic, partitions }) => [topic, partitions]),
   )
   const missing = needed.filter((topic) => !found.has(topic))
-  const decisions = topicOf(config, 'decision')
-  const partitions = found.get(decisions)
-  const joined = inputs('reward').map(({ topic }) => topic)
-  const uneven = joined
-    .filter((topic) => found.has(topic) && partitions !== undefined && found.get(topic) !== partitions)
-    .map((topic) => `${topic} has ${found.get(topic)} partitions, ${decisions} ${partitions}`)
-  return { missing, uneven }
+  const uneven = Object.entries(readTogether(config)).flatMap(([job, topics]) => {
+    if (jobs !== undefined && !jobs.includes(job)) return []
+    const present = topics.filter((topic) => found.has(topic))
+    if (new Set(present.map((topic) => found.get(topic))).size <= 1) return []
+    return [`${job}: ${present.map((topic) => `${topic} has ${found.get(topic)}`).join(', ')}`]
+  })
+  const letters = topicOf(config, 'dead-letter')
+  const limit = found.has(letters) ? await messageLimit(broker.admin, letters) : null
+  const small =
+    limit === null || limit >= LARGEST_LETTER
+      ? []
+      : [`${letters} has max.message.bytes ${limit}, the largest dead letter takes ${LARGEST_LETTER}`]
+  return { missing, uneven, small }
+}
+
+/** The topics that each job reads together. */
+const readTogether = (config: Runtime['config']): Readonly<Record<string, readonly string[]>> => {
+  const from = (event: EventName) => {
+    const mapped = config.sources.filter((source) => source.event === event).map(({ topic }) => topic)
+    return mapped.length > 0 ? mapped : [topicOf(config, event)]
+  }
+  return {
+    decide: from('decision-request'),
+    attribute: [topicOf(config, 'decision'), ...from('reward')],
+    record: RECORDED.flatMap(from),
+  }
+}
+
+/** A topic's `max.message.bytes`; null where the adapter cannot tell. */
+const messageLimit = async (admin: Admin, topic: string): Promise<number | null> => {
+  if ('maxMessageBytes' in admin && typeof admin.maxMessageBytes === 'function')
+    return Number(await admin.maxMessageBytes(topic))
+  const [described] = await admin.describe([topic])
+  const limit = described?.config?.['max.message.bytes']
+  return limit === undefined ? null : Number(limit)
 }
 
 /**
- * Makes sure that the topics are there.
+ * Makes sure that the topics are there, and even for these jobs (all where absent).
  * @throws MillraceError MISSING_TOPIC naming them, PARTITION_MISMATCH
  */
-export const ensureTopics = async (runtime: Runtime, create: boolean): Promise<void> => {
-  const { broker, config } = runtime
+export const ensureTopics = async (
+  cluster: Cluster,
+  create: boolean,
+  jobs?: readonly string[],
+): Promise<void> => {
+  const { broker, config } = cluster
   if (create) {
     const { partitions, replicationFactor } = config.topics
     await broker.admin.create(
@@ -62,7 +109,7 @@ export const ensureTopics = async (runtime: Runtime, create: boolean): Promise<v
       })),
     )
   }
-  const { missing, uneven } = await topicProblems(runtime)
+  const { missing, uneven } = await topicProblems(cluster, jobs)
   if (missing.length > 0) {
     throw new MillraceError(
       'MISSING_TOPIC',
@@ -70,5 +117,8 @@ export const ensureTopics = async (runtime: Runtime, create: boolean): Promise<v
     )
   }
   if (uneven.length > 0)
-    throw new MillraceError('PARTITION_MISMATCH', `${uneven.join('; ')}: joined topics need equal numbers`)
+    throw new MillraceError(
+      'PARTITION_MISMATCH',
+      `${uneven.join('; ')}: topics read together need equal numbers of partitions`,
+    )
 }

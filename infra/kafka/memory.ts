@@ -192,6 +192,7 @@ const adminOf = (cluster: MemoryCluster, alive: () => void): Admin => ({
       .topic(name)
       .partitions.map(({ earliest, stable }, partition) => ({ partition, earliest, latest: stable }))
   },
+  clusterId: async () => cluster.id,
   committed: async (app, job, topics) => {
     alive()
     const group = cluster.group(app, job)

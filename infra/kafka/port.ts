@@ -78,13 +78,14 @@ export interface Task {
   /**
    * The task's inputs, one batch at a time over all its topics. After a batch, nothing more is emitted until `commit` or
    * `release`. Completes when the task is revoked or the group is closed; errors when it is lost (`PRODUCER_FENCED`,
-   * `STALE_GENERATION`).
+   * `STALE_GENERATION`, `COMMIT_UNKNOWN`).
    */
   readonly batches: Observable<Batch>
   /**
    * Writes outputs and positions in one transaction and lets the next batch come.
-   * @throws MillraceError METADATA_TOO_LARGE before anything is sent; PRODUCER_FENCED, STALE_GENERATION or COMMIT_UNKNOWN when the task
-   * is lost: the group has then given it up, and opens it anew from the committed positions.
+   * @throws MillraceError METADATA_TOO_LARGE or MESSAGE_TOO_LARGE, with nothing written and the batch still open; PRODUCER_FENCED,
+   * STALE_GENERATION or COMMIT_UNKNOWN when the task is lost: the group has then given it up, and opens it anew from the committed
+   * positions.
    */
   commit(commit: TaskCommit): Promise<void>
   /** As `commit`, but keeps the current batch open: for a plan that must be durable before the work is done. */
@@ -132,6 +133,8 @@ export interface TopicOffsets {
 }
 
 export interface Admin {
+  /** Names the cluster for good, whatever address it is reached at: blocks recorded from two clusters never look alike. */
+  clusterId(): Promise<string>
   /** The topics that exist among those named (all of them where none is named). */
   describe(topics?: readonly string[]): Promise<TopicDescription[]>
   /** Creates the topics that are missing; existing ones stay as they are. */

@@ -1,7 +1,7 @@
 /**
  * What millrace counts about itself, in Prometheus' terms, behind a small interface: pipelines bind a job or a policy once and then
  * call plain functions. Labels are few and bounded: jobs, topics, partitions, policies, error codes; never ids. A count or an
- * observation costs well under a microsecond.
+ * observation costs less than a microsecond.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { ErrorCode } from '../../schemas/errors.ts'

@@ -1,12 +1,11 @@
 /** What LinUCB can be told, with its defaults. */
 import { MillraceError } from '../../schemas/errors.ts'
-import { packedLength } from '../numerics/packed-symmetric.ts'
 import type { TheoreticalAlpha } from './theoretical-alpha.ts'
 
 export interface LinUcbOptions {
   /** `disjoint`: a regression an arm; `shared`: one for all, arms told apart by their vectors. */
   readonly variant: 'disjoint' | 'shared'
-  /** Length of an arm's vector, at least 1. */
+  /** Length of an arm's vector, 1 to 8,192. */
   readonly dimension: number
   /** Exploration: a factor of at least 0 on the width of an arm's confidence, or `theory` (see theoretical-alpha.ts). Default 0.25. */
   readonly alpha?: number | 'theory'
@@ -16,7 +15,7 @@ export interface LinUcbOptions {
   readonly lambda?: number
   /** Share of decisions spread evenly over all arms, in [0, 1]. Default 0.01. */
   readonly explorationFloor?: number
-  /** Arms that are remembered; outcomes of further ones are refused (UNKNOWN_ARM). Default 10,000. */
+  /** Arms that are remembered; outcomes of further ones are refused (UNKNOWN_ARM). Default 10,000; never more than 4 GiB of matrices. */
   readonly maxArms?: number
   /** Samples of one regression between exact refreshes of its inverse. Default 1,000. */
   readonly refreshEvery?: number
@@ -38,12 +37,7 @@ export const requireOptions = (options: LinUcbOptions): Required<LinUcbOptions> 
   const whole = (value: number, least: number): boolean => Number.isSafeInteger(value) && value >= least
   const rules: readonly (readonly [name: string, value: unknown, holds: boolean, rule: string])[] = [
     ['variant', variant, variant === 'disjoint' || variant === 'shared', "'disjoint' or 'shared'"],
-    [
-      'dimension',
-      dimension,
-      whole(dimension, 1) && packedLength(dimension) < 2 ** 31,
-      'a whole number from 1',
-    ],
+    ['dimension', dimension, whole(dimension, 1) && dimension <= 8_192, 'a whole number from 1 to 8,192'],
     ['alpha', alpha, alpha === 'theory' || (Number.isFinite(alpha) && alpha >= 0), "at least 0, or 'theory'"],
     ['theory.sigma', sigma, Number.isFinite(sigma) && sigma >= 0, 'at least 0'],
     ['theory.delta', delta, delta > 0 && delta < 1, 'between 0 and 1'],

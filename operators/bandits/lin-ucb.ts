@@ -10,7 +10,6 @@
  * Promises: the law battery in test/operators/bandits/laws.ts; scores and probabilities of an arm do not depend on its place among the arms.
  */
 import { MillraceError } from '../../schemas/errors.ts'
-import { dotPairs, dotRows, packOuter, quadraticForms } from '../numerics/packed-symmetric.ts'
 import { Ranking } from '../numerics/ranking.ts'
 import { drawArm, greedyWithFloor } from './exploration-floor.ts'
 import type { LinUcbOptions } from './lin-ucb-options.ts'
@@ -37,7 +36,6 @@ export class LinUcb implements MergeablePolicy {
   #learned = 0
 
   readonly #ranking = new Ranking()
-  readonly #weights: Float64Array
   #scores = new Float64Array(0)
   /** Of the decision's arms that were learned before: their regressions, their places, θᵀx and xᵀV⁻¹x. */
   #rows = new Int32Array(0)
@@ -52,7 +50,6 @@ export class LinUcb implements MergeablePolicy {
     this.kind = this.#shared ? 'lin-ucb-shared' : 'lin-ucb-disjoint'
     this.dimension = options.dimension
     this.#regressions = new RidgeRegressions(this.#options)
-    this.#weights = new Float64Array(this.#regressions.packed)
     if (this.#shared) this.#regressions.add()
   }
 
@@ -73,8 +70,7 @@ export class LinUcb implements MergeablePolicy {
   /** θ of an arm, a copy; zeros for an arm never learned. The shared variant has one θ for all. */
   theta(arm = ''): Float64Array {
     const at = this.#shared ? SHARED : this.#arms.get(arm)
-    const d = this.dimension
-    return at === undefined ? new Float64Array(d) : this.#regressions.theta.slice(at * d, (at + 1) * d)
+    return at === undefined ? new Float64Array(this.dimension) : this.#regressions.thetaOf(at)
   }
 
   /**
@@ -83,28 +79,19 @@ export class LinUcb implements MergeablePolicy {
    */
   decide({ arms, vectors }: DecisionInput, uniform: () => number, output: DecisionOutput): void {
     const count = arms.length
-    if (count === 0) throw new MillraceError('EMPTY_ARMS', 'a decision needs at least one arm')
-    if (vectors.length !== count * this.dimension) {
-      throw new MillraceError(
-        'WRONG_DIMENSION',
-        `${vectors.length} numbers for ${count} arms of dimension ${this.dimension}`,
-      )
-    }
-    this.#reserve(count)
     this.#score(arms, vectors)
     const scores = this.#scores
     let best = 0
-    for (let a = 0; a < count; a++) {
-      const score = scores[a]!
-      // Any number of a vector that is not finite makes its score so.
-      if (!Number.isFinite(score)) {
-        throw new MillraceError('NON_FINITE_NUMBER', `arms[${a}]: the score of '${arms[a]}' is not finite`)
-      }
-      if (score > scores[best]!) best = a
-    }
+    for (let a = 1; a < count; a++) if (scores[a]! > scores[best]!) best = a
     greedyWithFloor(best, count, this.#options.explorationFloor, output.probabilities)
     this.#ranking.rank(scores, count, output.ranking)
     output.arm = drawArm(output.probabilities, count, uniform())
+  }
+
+  /** Every arm's upper confidence bound, a copy: what the choice rests on. @throws as `decide` */
+  scores({ arms, vectors }: DecisionInput): Float64Array {
+    this.#score(arms, vectors)
+    return this.#scores.slice(0, arms.length)
   }
 
   /**
@@ -122,7 +109,7 @@ export class LinUcb implements MergeablePolicy {
       throw new MillraceError('INVALID_PROPENSITY', `propensity: ${propensity} is not in (0, 1]`)
     }
     const at = this.#shared ? SHARED : (this.#arms.get(arm) ?? -1)
-    if (at < 0 && this.#arms.size >= this.#options.maxArms) {
+    if (at < 0 && this.#arms.size >= this.#maxArms) {
       throw new MillraceError(
         'UNKNOWN_ARM',
         `arm '${arm}' is new, and the policy holds all of its ${this.#arms.size} arms`,
@@ -139,15 +126,11 @@ export class LinUcb implements MergeablePolicy {
   }
 
   restore(bytes: Uint8Array): void {
-    const { dimension, packed } = this.#regressions
     const rows = (names: number): number => (this.#shared ? 1 : names)
-    const state = decodeSnapshot(
-      bytes,
-      this.#header,
-      (names) => rows(names) * (2 + 2 * dimension + 2 * packed),
-    )
-    this.#regressions.reset(rows(state.names.length))
-    state.fill(this.#regressions.arrays)
+    const regressions = this.#regressions
+    const state = decodeSnapshot(bytes, this.#header, (names) => regressions.stateLength(rows(names)))
+    regressions.reset(rows(state.names.length))
+    state.fill(regressions.arrays)
     this.#arms = new Map(state.names.map((name, row) => [name, row]))
     this.#learned = state.learned
   }
@@ -179,8 +162,8 @@ export class LinUcb implements MergeablePolicy {
         throw new MillraceError('NON_FINITE_NUMBER', `merge: the sums of arm '${arm}' would overflow`)
       }
     }
-    if (this.#arms.size + fresh > this.#options.maxArms) {
-      throw new MillraceError('UNKNOWN_ARM', `merge: more than ${this.#options.maxArms} arms`)
+    if (this.#arms.size + fresh > this.#maxArms) {
+      throw new MillraceError('UNKNOWN_ARM', `merge: more than ${this.#maxArms} arms`)
     }
     for (const [arm, from] of arms) {
       let at = rowOf(arm)
@@ -191,6 +174,10 @@ export class LinUcb implements MergeablePolicy {
       mine.merge(at, theirs, from)
     }
     this.#learned += other.#learned
+  }
+
+  get #maxArms(): number {
+    return Math.min(this.#options.maxArms, this.#regressions.limit)
   }
 
   get #header() {
@@ -206,11 +193,19 @@ export class LinUcb implements MergeablePolicy {
     this.#places = new Int32Array(2 * count)
   }
 
-  /** Fills `#scores`. */
+  /** Fills `#scores` with every arm's upper confidence bound. */
   #score(arms: readonly string[], vectors: Float64Array): void {
     const d = this.dimension
     const count = arms.length
-    const { inverse, theta, packed, lambda } = this.#regressions
+    if (count === 0) throw new MillraceError('EMPTY_ARMS', 'a decision needs at least one arm')
+    if (vectors.length !== count * d) {
+      throw new MillraceError(
+        'WRONG_DIMENSION',
+        `${vectors.length} numbers for ${count} arms of dimension ${d}`,
+      )
+    }
+    this.#reserve(count)
+    const { lambda } = this.#regressions
     const alpha = this.alpha
     const rows = this.#rows
     const places = this.#places
@@ -227,15 +222,14 @@ export class LinUcb implements MergeablePolicy {
         places[known++] = a
       }
     }
-    if (!this.#shared && sameRows(vectors, count, d)) {
-      packOuter(vectors, 0, d, this.#weights)
-      dotRows(inverse, rows, known, this.#weights, packed, variances)
-      dotRows(theta, rows, known, vectors, d, estimates)
-    } else {
-      quadraticForms(inverse, rows, vectors, places, known, d, variances)
-      dotPairs(theta, rows, vectors, places, known, d, estimates)
-    }
+    const same = !this.#shared && sameRows(vectors, count, d)
+    this.#regressions.predict(rows, places, known, vectors, same, estimates, variances)
     for (let n = 0; n < known; n++) scores[places[n]!] = upperBound(estimates[n]!, alpha, variances[n]!)
+    for (let a = 0; a < count; a++) {
+      // Any number of a vector that is not finite makes its arm's score so.
+      if (Number.isFinite(scores[a])) continue
+      throw new MillraceError('NON_FINITE_NUMBER', `arms[${a}]: the score of '${arms[a]}' is not finite`)
+    }
   }
 }
 

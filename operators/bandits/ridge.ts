@@ -7,10 +7,24 @@
  * cost that many digits. Drift is therefore bounded by what `refreshEvery` samples can add.
  *
  * Promises: one order of samples gives one state, bit for bit; a sample that is refused leaves every bit as it was.
- * Everything is float64 in arrays that double as arms come: nothing is allocated a sample.
+ * Everything is float64 in arrays that double as arms come: nothing is allocated a sample. V⁻¹ and θ lie in a WebAssembly memory, whose kernel
+ * reads them to predict.
  */
 import { MillraceError } from '../../schemas/errors.ts'
-import { addOuter, invertPacked, multiplyPacked, packedLength } from '../numerics/packed-symmetric.ts'
+import {
+  addOuter,
+  invertPacked,
+  multiplyPacked,
+  packedLength,
+  packOuter,
+} from '../numerics/packed-symmetric.ts'
+import { type RidgeKernel, ridgeKernel } from '../numerics/ridge-kernel.ts'
+import { createMemory, PAGE, type WasmMemory } from '../numerics/wasm-assembly.ts'
+
+/** Regressions predicted in one call of the kernel. */
+const BLOCK = 64
+/** What a WebAssembly memory can hold, in bytes. */
+const MEMORY_LIMIT = 65_536 * PAGE
 
 /** One sample may shrink a variance this much before the inverse is made anew. */
 const EXACT_ABOVE = 1e6
@@ -31,13 +45,16 @@ export class RidgeRegressions {
   readonly packed: number
   /** Regressions held. */
   count = 0
-  /** V⁻¹, packed, one after the other; `count × packed` of it in use. */
-  inverse = new Float64Array(0)
+  /** Numbers in a row of `table`: V⁻¹, packed, then θ. */
+  readonly stride: number
+  /** Regressions that find room. */
+  readonly limit: number
+  /** A row a regression, `count × stride` of it in use. */
+  table: Float64Array
   /** Σxxᵀ, packed, without λI. */
   gram = new Float64Array(0)
   /** Σrx, `count × dimension`. */
   moment = new Float64Array(0)
-  theta = new Float64Array(0)
   /** Samples seen, and those since the last refresh, of each. */
   samples = new Float64Array(0)
   sinceRefresh = new Float64Array(0)
@@ -46,14 +63,98 @@ export class RidgeRegressions {
   readonly #matrix: Float64Array
   readonly #factor: Float64Array
 
+  // The memory: rows (BLOCK u32), vectors, variances, estimates, table; addresses in bytes.
+  readonly #memory: WasmMemory
+  readonly #kernel: RidgeKernel
+  readonly #vectorsAt = 4 * BLOCK
+  readonly #variancesAt: number
+  readonly #estimatesAt: number
+  readonly #tableAt: number
+  #rows: Uint32Array
+  #numbers: Float64Array
+
   constructor({ dimension, lambda, refreshEvery }: RidgeOptions) {
     this.dimension = dimension
     this.lambda = lambda
     this.refreshEvery = refreshEvery
     this.packed = packedLength(dimension)
+    this.stride = this.packed + dimension
     this.#u = new Float64Array(dimension)
     this.#matrix = new Float64Array(this.packed)
     this.#factor = new Float64Array(this.packed)
+    this.#variancesAt = this.#vectorsAt + 8 * Math.max(this.stride, BLOCK * dimension)
+    this.#estimatesAt = this.#variancesAt + 8 * BLOCK
+    this.#tableAt = this.#estimatesAt + 8 * BLOCK
+    this.limit = Math.floor((MEMORY_LIMIT - this.#tableAt) / (8 * this.stride))
+    this.#memory = createMemory(Math.ceil(this.#tableAt / PAGE))
+    this.#kernel = ridgeKernel(this.#memory)
+    const views = this.#views()
+    this.#rows = views.rows
+    this.#numbers = views.numbers
+    this.table = views.table
+  }
+
+  /**
+   * θᵀx and xᵀV⁻¹x of the first `count` pairs of a regression and a vector.
+   * @param rows the regressions' numbers
+   * @param places their vectors' rows in `vectors`
+   * @param same whether all these vectors are equal
+   */
+  predict(
+    rows: Int32Array,
+    places: Int32Array,
+    count: number,
+    vectors: Float64Array,
+    same: boolean,
+    estimates: Float64Array,
+    variances: Float64Array,
+  ): void {
+    const { dimension: d, packed } = this
+    const numbers = this.#numbers
+    const vectorsAt = this.#vectorsAt / 8
+    const variancesAt = this.#variancesAt / 8
+    const estimatesAt = this.#estimatesAt / 8
+    if (same && count > 0) {
+      packOuter(vectors, 0, d, numbers, vectorsAt)
+      for (let i = 0; i < d; i++) numbers[vectorsAt + packed + i] = vectors[i]!
+    }
+    for (let start = 0; start < count; start += BLOCK) {
+      const size = Math.min(BLOCK, count - start)
+      for (let n = 0; n < size; n++) {
+        this.#rows[n] = rows[start + n]!
+        if (same) continue
+        const from = places[start + n]! * d
+        const to = vectorsAt + n * d
+        for (let i = 0; i < d; i++) numbers[to + i] = vectors[from + i]!
+      }
+      const kernel = this.#kernel
+      if (same)
+        kernel.predictOne(
+          this.#tableAt,
+          0,
+          this.#vectorsAt,
+          size,
+          packed,
+          d,
+          this.#variancesAt,
+          this.#estimatesAt,
+        )
+      else
+        kernel.predictEach(
+          this.#tableAt,
+          0,
+          this.#vectorsAt,
+          size,
+          packed,
+          d,
+          this.#variancesAt,
+          this.#estimatesAt,
+        )
+      for (let n = 0; n < size; n++) {
+        variances[start + n] = numbers[variancesAt + n]!
+        estimates[start + n] = numbers[estimatesAt + n]!
+      }
+    }
   }
 
   /** Adds a regression without samples: V⁻¹ = I/λ. @returns its number */
@@ -61,7 +162,7 @@ export class RidgeRegressions {
     const at = this.count++
     this.#reserve(this.count)
     for (let i = 0; i < this.dimension; i++)
-      this.inverse[at * this.packed + packedLength(i) + i] = 1 / this.lambda
+      this.table[at * this.stride + packedLength(i) + i] = 1 / this.lambda
     return at
   }
 
@@ -71,22 +172,23 @@ export class RidgeRegressions {
    * @throws MillraceError NON_FINITE_NUMBER where a number is not, or would become, finite: nothing is then changed.
    */
   update(at: number, x: Float64Array, reward: number): number {
-    const { dimension: d, packed } = this
+    const { dimension: d, packed, stride } = this
     const u = this.#u
     let q = 0
     let estimate = 0
     if (at < 0) for (let i = 0; i < d; i++) u[i] = x[i]! / this.lambda
-    else multiplyPacked(this.inverse, at * packed, x, d, u)
+    else multiplyPacked(this.table, at * stride, x, d, u)
     for (let i = 0; i < d; i++) {
       q += x[i]! * u[i]!
-      if (at >= 0) estimate += x[i]! * this.theta[at * d + i]!
+      if (at >= 0) estimate += x[i]! * this.table[at * stride + packed + i]!
     }
     const gain = (reward - estimate) / (1 + q)
     this.#refuseOverflow(at, x, reward, gain)
 
     const arm = at < 0 ? this.add() : at
-    const { theta, moment } = this
+    const { table, moment } = this
     const start = arm * d
+    const theta = arm * stride + packed
     addOuter(this.gram, arm * packed, x, 1, d)
     for (let i = 0; i < d; i++) moment[start + i] = moment[start + i]! + reward * x[i]!
     this.samples[arm] = this.samples[arm]! + 1
@@ -95,15 +197,15 @@ export class RidgeRegressions {
     // A variance below zero is rounding alone: the inverse has lost its digits there.
     const exact = q < 0 || q > EXACT_ABOVE || since >= this.refreshEvery
     if (!(exact && this.refresh(arm)) && q >= 0) {
-      for (let i = 0; i < d; i++) theta[start + i] = theta[start + i]! + gain * u[i]!
-      addOuter(this.inverse, arm * packed, u, -1 / (1 + q), d)
+      for (let i = 0; i < d; i++) table[theta + i] = table[theta + i]! + gain * u[i]!
+      addOuter(table, arm * stride, u, -1 / (1 + q), d)
     }
     return arm
   }
 
   /** Throws where adding a sample, u = V⁻¹x being in scratch, would leave a number that is not finite. */
   #refuseOverflow(at: number, x: Float64Array, reward: number, gain: number): void {
-    const { dimension: d, gram, moment, theta } = this
+    const { dimension: d, gram, moment, table } = this
     const u = this.#u
     let finite = Number.isFinite(gain)
     for (let i = 0; i < d && finite; i++) {
@@ -111,7 +213,7 @@ export class RidgeRegressions {
       // Where the diagonal of a sum of squares is finite, so is the rest of it; half the range is left for the rounding of both.
       const square = (at < 0 ? 0 : gram[at * this.packed + packedLength(i) + i]!) + xi * xi
       const next = (at < 0 ? 0 : moment[at * d + i]!) + reward * xi
-      const weight = (at < 0 ? 0 : theta[at * d + i]!) + gain * u[i]!
+      const weight = (at < 0 ? 0 : table[at * this.stride + this.packed + i]!) + gain * u[i]!
       finite = square < Number.MAX_VALUE / 2 && Number.isFinite(next) && Number.isFinite(weight)
     }
     if (finite) return
@@ -119,6 +221,12 @@ export class RidgeRegressions {
       'NON_FINITE_NUMBER',
       'the sample is not finite, or so large that a sum would overflow',
     )
+  }
+
+  /** θ of a regression, a copy. */
+  thetaOf(at: number): Float64Array {
+    const start = at * this.stride + this.packed
+    return this.table.slice(start, start + this.dimension)
   }
 
   /** Makes V⁻¹ and θ anew from the sums. @returns false, with both left as they were, where they would not be finite. */
@@ -130,8 +238,8 @@ export class RidgeRegressions {
     const theta = this.#factor
     multiplyPacked(matrix, 0, this.moment.subarray(at * d, (at + 1) * d), d, theta)
     for (let i = 0; i < d; i++) if (!Number.isFinite(theta[i]!)) return false
-    this.inverse.set(matrix, at * this.packed)
-    for (let i = 0; i < d; i++) this.theta[at * d + i] = theta[i]!
+    this.table.set(matrix, at * this.stride)
+    for (let i = 0; i < d; i++) this.table[at * this.stride + this.packed + i] = theta[i]!
     return true
   }
 
@@ -161,37 +269,51 @@ export class RidgeRegressions {
 
   /** The arrays of the state in the order of a snapshot, cut to what is in use. */
   get arrays(): readonly Float64Array[] {
-    const { count, dimension, packed } = this
+    const { count } = this
     return [
       this.samples.subarray(0, count),
       this.sinceRefresh.subarray(0, count),
-      this.moment.subarray(0, count * dimension),
-      this.theta.subarray(0, count * dimension),
-      this.gram.subarray(0, count * packed),
-      this.inverse.subarray(0, count * packed),
+      this.moment.subarray(0, count * this.dimension),
+      this.gram.subarray(0, count * this.packed),
+      this.table.subarray(0, count * this.stride),
     ]
   }
 
-  /** Empties the state and makes room for `count` regressions, all zero, to be filled through `arrays`. */
+  /** Numbers in `arrays` for so many regressions. */
+  stateLength(count: number): number {
+    return count * (2 + this.dimension + this.packed + this.stride)
+  }
+
+  /** Makes room for exactly `count` regressions, to be filled through `arrays`; what was there is gone. */
   reset(count: number): void {
-    this.samples = new Float64Array(count)
-    this.sinceRefresh = new Float64Array(count)
-    this.moment = new Float64Array(count * this.dimension)
-    this.theta = new Float64Array(count * this.dimension)
-    this.gram = new Float64Array(count * this.packed)
-    this.inverse = new Float64Array(count * this.packed)
+    this.#reserve(count)
+    this.table.fill(0)
     this.count = count
   }
 
   #reserve(count: number): void {
     if (count <= this.samples.length) return
-    const capacity = Math.max(count, 2 * this.samples.length)
+    const capacity = Math.min(Math.max(count, 2 * this.samples.length), this.limit)
+    const missing = this.#tableAt + 8 * capacity * this.stride - this.#memory.buffer.byteLength
+    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE))
+    const views = this.#views()
+    this.#rows = views.rows
+    this.#numbers = views.numbers
+    this.table = views.table
     this.samples = grown(this.samples, capacity)
     this.sinceRefresh = grown(this.sinceRefresh, capacity)
     this.moment = grown(this.moment, capacity * this.dimension)
-    this.theta = grown(this.theta, capacity * this.dimension)
     this.gram = grown(this.gram, capacity * this.packed)
-    this.inverse = grown(this.inverse, capacity * this.packed)
+  }
+
+  /** The memory as arrays; growing it detaches the former ones. */
+  #views() {
+    const { buffer } = this.#memory
+    return {
+      rows: new Uint32Array(buffer, 0, BLOCK),
+      numbers: new Float64Array(buffer),
+      table: new Float64Array(buffer, this.#tableAt),
+    }
   }
 }
 

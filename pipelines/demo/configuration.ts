@@ -7,7 +7,7 @@ export const POLICY = 'digits'
 /**
  * The window in events: more than may be in flight before a reward is sent, so that no reward is late whatever the speed.
  */
-const WINDOW_EVENTS = 400
+const WINDOW_EVENTS = 160
 /** Wall-clock silence after which windows close; longer on a real cluster, whose transactions may stall for a moment. */
 const IDLE_MS = { memory: 1_000, kafkajs: 3_000 }
 
@@ -27,7 +27,6 @@ export const demoConfiguration = (stepMs: number, { adapter, brokers, prefix }: 
       'kafka.brokers': brokers.length > 0 ? brokers : undefined,
       'topics.prefix': prefix,
       'topics.create': true,
-      'clickhouse.dataDirectory': undefined,
       'join.window': `${Math.ceil(WINDOW_EVENTS * stepMs)}ms`,
       'join.grace': '0ms',
       'join.idleTimeout': `${IDLE_MS[adapter]}ms`,

@@ -51,7 +51,7 @@ export const runDemo = async (
   const kafka = await kafkaAt(options.kafka, say)
   try {
     const config = demoConfiguration(stepMs, kafka)
-    const runtime = await openRuntime(config, { log: createLog(config.log) })
+    const runtime = await openRuntime(config, { log: createLog(config.log), temporaryTables: true })
     try {
       await play(runtime, options, stepMs, stop, say)
     } finally {
@@ -74,10 +74,10 @@ const play = async (
   await applyDefinitions(runtime)
   const random = new Xoshiro128()
   random.seed(7, 11, 13, 17)
-  const [clickhouse, digits] = await Promise.all([
-    runtime.clickhouse(),
-    Promise.resolve().then(() => loadDigits(random.uniform)),
-  ])
+  // ClickHouse starts in a process of its own while the digits are read here.
+  const starting = runtime.clickhouse()
+  const digits = loadDigits(random.uniform)
+  await starting
   const http = await startHttp({ ...config.http, health, metrics, config: redactedConfig(config), log })
   const watch = new Watch(metrics.resetLoopDelay)
   const running = new AbortController()
@@ -100,7 +100,10 @@ const play = async (
     onDecision: (_, right) => watch.decided(right),
   })
   introduce(runtime, http.url, say)
-  const timer = setInterval(() => line.show(environment, watch), 250)
+  const timer = setInterval(() => {
+    watch.sample()
+    line.show(environment, watch)
+  }, 100)
   const pipelines = runPipelines(runtime, Object.values(PIPELINES), running.signal, (progress) =>
     watch.take(progress),
   )
@@ -125,7 +128,6 @@ const play = async (
     running.abort()
     await pipelines.catch(() => {})
     await http.close()
-    void clickhouse
   }
 }
 
@@ -135,11 +137,7 @@ const aborted = (stop: AbortSignal) =>
     else stop.addEventListener('abort', () => resolve(), { once: true })
   })
 
-const introduce = (
-  { config, broker, embedded, clickhouse: _ }: Opened,
-  url: string,
-  say: (line: string) => void,
-): void => {
+const introduce = ({ config, broker, embedded }: Opened, url: string, say: (line: string) => void): void => {
   const server = embedded()
   say(
     `millrace demo: real handwritten digits, ten arms, a disjoint LinUCB policy that starts knowing nothing.`,
@@ -180,6 +178,10 @@ class Watch {
     }
     if (pipeline !== 'record') this.deadLetters += deadLetters
     if (sent['outcome'] !== undefined) this.lastOutcomeAt = performance.now()
+  }
+
+  /** Looks at the process, now and then. */
+  sample(): void {
     this.rssMax = Math.max(this.rssMax, process.memoryUsage.rss())
   }
 
@@ -228,6 +230,7 @@ const summarise = async (
   watch: Watch,
   rows: Awaited<ReturnType<typeof countRows>>,
 ): Promise<Summary> => {
+  watch.sample()
   const outcomes = watch.committed['attribute:outcome'] ?? 0
   const { first, last } = await rewardRates(await runtime.clickhouse(), outcomes)
   const seconds = (watch.lastOutcomeAt - environment.firstPublishedAt) / 1_000

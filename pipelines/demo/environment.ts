@@ -29,7 +29,7 @@ export interface EnvironmentOptions {
 /** How many decisions pass between one and its reward. */
 export const REWARD_DELAY = 20
 /** Requests published and not yet decided: small, so that what is learned is soon used. */
-const IN_FLIGHT = 256
+const IN_FLIGHT = 128
 const SEND_AT_MOST = 64
 /** Without any decision for so long, those in flight are given up: they went to `dead-letters`. */
 const PATIENCE_MS = 10_000

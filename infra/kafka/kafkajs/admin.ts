@@ -44,6 +44,10 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
     })
   }
 
+  async clusterId(): Promise<string> {
+    return (await this.#ask(() => this.#admin.describeCluster())).clusterId
+  }
+
   async describe(topics?: readonly string[]): Promise<TopicDescription[]> {
     const { topics: found } = await this.#ask(() => this.#admin.fetchTopicMetadata())
     const descriptions = found.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))

@@ -57,9 +57,7 @@ class KafkajsWriter implements Writer {
     if (this.#closed) return Promise.reject(new MillraceError('KAFKA_UNAVAILABLE', 'the writer is closed'))
     return new Promise((done, failed) => {
       this.#waiting.push({ records, done, failed })
-      this.#sending ??= this.#run().finally(() => {
-        this.#sending = undefined
-      })
+      this.#sending ??= this.#run()
     })
   }
 
@@ -94,6 +92,8 @@ class KafkajsWriter implements Writer {
         for (const { failed } of ready) failed(failure)
       }
     }
+    // In the same turn as the check above: who comes later starts anew.
+    this.#sending = undefined
   }
 
   async #drop(): Promise<void> {

@@ -16,6 +16,8 @@ export interface MemoryClusterOptions {
 
 export class MemoryCluster {
   readonly now: () => number
+  /** A cluster in memory ends with its process: none is ever met again. */
+  readonly id = randomUUID()
   readonly transactions = new TransactionCoordinator()
   readonly #topics = new Map<string, Topic>()
   readonly #groups = new Map<string, Group>()

@@ -198,7 +198,7 @@ sinks: [{topic: t, event: decisions, format: avro, fields: {}}]
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     )
   })
 

@@ -1,9 +1,13 @@
 /** The kafkajs adapter on a real Apache Kafka: the contract of every broker. */
+import { randomUUID } from 'node:crypto'
 import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { type ISocketFactory, Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKafkajsBroker } from '../../../infra/kafka/kafkajs/broker.ts'
+import type { Broker } from '../../../infra/kafka/port.ts'
 import { type BrokerHarness, describeBroker } from '../../contracts/broker.ts'
 import { acquireKafka, kafkaMissing, releaseKafka } from '../../kafka-server.ts'
 
@@ -29,12 +33,47 @@ const doomedSockets = (): ISocketFactory => {
   }
 }
 
+/**
+ * Kafka acknowledges the end of a transaction a moment before it shows it. The contract reads at once what it committed, so this
+ * asks until two answers in a row agree.
+ */
+const settled = (broker: Broker): Broker => {
+  const twice =
+    <A extends unknown[], T>(ask: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      let answer = await ask(...args)
+      for (;;) {
+        await sleep(50)
+        const again = await ask(...args)
+        if (isDeepStrictEqual(again, answer)) return again
+        answer = again
+      }
+    }
+  const { admin } = broker
+  return {
+    kind: broker.kind,
+    address: broker.address,
+    admin: {
+      describe: (topics) => admin.describe(topics),
+      create: (topics) => admin.create(topics),
+      offsets: twice((topic: string) => admin.offsets(topic)),
+      committed: twice((app: string, job: string, topics: readonly string[]) =>
+        admin.committed(app, job, topics),
+      ),
+    },
+    tasks: (options) => broker.tasks(options),
+    read: (options, each, signal) => broker.read(options, each, signal),
+    writer: () => broker.writer(),
+    close: () => broker.close(),
+  }
+}
+
 describe.skipIf(kafkaMissing)('kafkajs', () => {
   let bootstrap = ''
   let kafka: Kafka
   const harness: BrokerHarness = {
     patienceMs: 20_000,
-    connect: () => createKafkajsBroker({ brokers: [bootstrap] }),
+    connect: async () => settled(await createKafkajsBroker({ brokers: [bootstrap] })),
     connectDoomed: () => createKafkajsBroker({ brokers: [bootstrap], socketFactory: doomedSockets() }),
     async transaction(records, transactionalId = `test-${Math.random().toString(36).slice(2)}`) {
       const producer = kafka.producer({ transactionalId, createPartitioner: () => ({ message }) => message.partition ?? 0 })
@@ -68,4 +107,47 @@ describe.skipIf(kafkaMissing)('kafkajs', () => {
   afterAll(releaseKafka)
 
   describeBroker('kafkajs on Apache Kafka', harness)
+
+  it('writes what is sent right after an acknowledgement, and what is sent together', async () => {
+    const broker = await createKafkajsBroker({ brokers: [bootstrap] })
+    const topic = `writer-${randomUUID()}`
+    await broker.admin.create([{ topic, partitions: 2 }])
+    const writer = await broker.writer()
+    const record = (value: string) => ({ topic, key: null, value: Buffer.from(value) })
+    for (let i = 0; i < 20; i++) await writer.send([record(`alone-${i}`)])
+    await Promise.all(Array.from({ length: 20 }, (_, i) => writer.send([record(`together-${i}`)])))
+    const offsets = await broker.admin.offsets(topic)
+    expect(offsets.reduce((sum, { latest }) => sum + latest, 0)).toBe(40)
+    await broker.close()
+  })
+
+  it('goes on over a kept task when another member joins, and gives that one its share', async () => {
+    const broker = await createKafkajsBroker({ brokers: [bootstrap] })
+    const other = await createKafkajsBroker({ brokers: [bootstrap] })
+    const topic = `kept-${randomUUID()}`
+    await broker.admin.create([{ topic, partitions: 4 }])
+    const options = { app: `app-${randomUUID()}`, job: 'job', topics: [topic] }
+    const first = { opened: [] as number[], ended: [] as number[] }
+    const second: number[] = []
+    broker.tasks(options).subscribe(({ partition, batches }) => {
+      first.opened.push(partition)
+      batches.subscribe({ complete: () => first.ended.push(partition) })
+    })
+    await expect.poll(() => first.opened.length, { timeout: 20_000 }).toBe(4)
+    other.tasks(options).subscribe(({ partition }) => second.push(partition))
+    await expect.poll(() => second.length, { timeout: 20_000 }).toBe(2)
+    expect(first.ended.toSorted()).toEqual(second.toSorted())
+    expect(first.opened).toHaveLength(4)
+    await Promise.all([broker.close(), other.close()])
+  })
+})
+
+describe('an unreachable cluster', () => {
+  it('is named in the error, with what to start', async () => {
+    const options = { brokers: ['127.0.0.1:1'], patienceMs: 300 }
+    await expect(createKafkajsBroker(options)).rejects.toMatchObject({
+      code: 'KAFKA_UNAVAILABLE',
+      message: expect.stringMatching(/127\.0\.0\.1:1.*--kafka local/),
+    })
+  })
 })

@@ -1,0 +1,95 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createMetrics, type Metrics } from '../../../infra/telemetry/metrics.ts'
+
+describe('metrics', () => {
+  let metrics: Metrics
+  afterEach(() => metrics.close())
+
+  /** The samples of a metric, by labels. */
+  const samples = async (name: string): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      (await metrics.text())
+        .split('\n')
+        .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+        .map((line) => {
+          const space = line.lastIndexOf(' ')
+          return [line.slice(name.length, space), Number(line.slice(space))]
+        }),
+    )
+
+  it('count by job and code', async () => {
+    metrics = createMetrics()
+    const decide = metrics.job('decide')
+    decide.received(10)
+    decide.received(5)
+    decide.sent(7)
+    decide.deadLetter('UNKNOWN_POLICY')
+    decide.deadLetter('MALFORMED_AVRO', 2)
+    decide.committed(0.02)
+    expect(await samples('millrace_events_in_total')).toEqual({ '{job="decide"}': 15 })
+    expect(await samples('millrace_events_out_total')).toEqual({ '{job="decide"}': 7 })
+    expect(await samples('millrace_commits_total')).toEqual({ '{job="decide"}': 1 })
+    expect(await samples('millrace_dead_letters_total')).toEqual({
+      '{job="decide",code="UNKNOWN_POLICY"}': 1,
+      '{job="decide",code="MALFORMED_AVRO"}': 2,
+    })
+    expect(await samples('millrace_batch_seconds_sum')).toEqual({ '{job="decide"}': 0.02 })
+  })
+
+  it('tell decisions of microseconds apart', async () => {
+    metrics = createMetrics()
+    const policy = metrics.policy('homepage')
+    for (const microseconds of [1.5, 8, 8, 80]) policy.decided(microseconds / 1e6)
+    policy.stateOffset(42)
+    const buckets = await samples('millrace_decide_seconds_bucket')
+    expect(
+      buckets['{le="0.000002",policy="homepage"}'] ?? buckets['{le="0.000002",policy="homepage"} '],
+    ).toBe(1)
+    expect(buckets['{le="0.00001",policy="homepage"}']).toBe(3)
+    expect(buckets['{le="0.0001",policy="homepage"}']).toBe(4)
+    expect(await samples('millrace_policy_state_offset')).toEqual({ '{policy="homepage"}': 42 })
+  })
+
+  it('forget the gauges of a partition that left', async () => {
+    metrics = createMetrics()
+    const join = metrics.job('attribute')
+    for (const partition of [0, 1]) {
+      join.lag('decisions', partition, 5)
+      join.lag('rewards', partition, 6)
+      join.pending(partition, 9)
+    }
+    join.forget(0)
+    expect(await samples('millrace_lag_records')).toEqual({
+      '{job="attribute",topic="decisions",partition="1"}': 5,
+      '{job="attribute",topic="rewards",partition="1"}': 6,
+    })
+    expect(await samples('millrace_join_pending')).toEqual({ '{job="attribute",partition="1"}': 9 })
+  })
+
+  it('hold registries apart, and include the process', async () => {
+    const other = createMetrics()
+    other.job('x').received(1)
+    metrics = createMetrics()
+    expect(await samples('millrace_events_in_total')).toEqual({})
+    expect(await metrics.text()).toContain('process_resident_memory_bytes ')
+    other.close()
+  })
+
+  it('see an event loop that is held up', async () => {
+    metrics = createMetrics()
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 20))
+    const until = async (holds: () => boolean) => {
+      const deadline = performance.now() + 5_000
+      while (!holds() && performance.now() < deadline) await turn()
+    }
+    await until(() => metrics.loopDelayP99Ms() > 0)
+    metrics.resetLoopDelay()
+    expect(metrics.loopDelayP99Ms()).toBe(0)
+    // The first sample after a reset only marks the time.
+    await until(() => metrics.loopDelayP99Ms() > 0)
+    const end = performance.now() + 150
+    while (performance.now() < end);
+    await until(() => metrics.loopDelayP99Ms() > 100)
+    expect(metrics.loopDelayP99Ms()).toBeGreaterThan(100)
+  })
+})
