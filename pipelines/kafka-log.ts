@@ -1,10 +1,11 @@
 /**
- * What a Kafka client library has to say, told seldom: while a cluster is away it says the same hundreds of times a second. It retries by
- * itself, so its errors are warnings here; what it gives up on comes as an error of millrace's own.
+ * What a Kafka client library has to say, a level lower and seldom: while a cluster is away it says the same hundreds of times a second.
+ * It retries by itself; what it gives up on comes as an error of millrace's own.
  */
 import type { KafkaConnectionOptions } from '../infra/kafka/connection.ts'
 import type { Log } from '../infra/telemetry/log.ts'
 
+const LEVELS = { error: 'warn', warn: 'warn', info: 'debug', debug: 'debug' } as const
 /** The same message is told again after so long. */
 const PAUSE_MS = 10_000
 /** Messages hold ids and addresses; only so many are remembered. */
@@ -12,7 +13,7 @@ const MOST_MESSAGES = 100
 
 /** @param now a monotonic clock in milliseconds. */
 export const kafkaLog = (
-  log: Pick<Log, 'warn' | 'info' | 'debug'>,
+  log: Pick<Log, 'warn' | 'debug'>,
   now: () => number = () => performance.now(),
 ): NonNullable<KafkaConnectionOptions['log']> => {
   const told = new Map<string, number>()
@@ -21,6 +22,6 @@ export const kafkaLog = (
     if (last !== undefined && now() - last < PAUSE_MS) return
     if (told.size >= MOST_MESSAGES) told.clear()
     told.set(message, now())
-    log[level === 'error' ? 'warn' : level]({ part: 'kafka' }, message)
+    log[LEVELS[level]]({ part: 'kafka' }, message)
   }
 }

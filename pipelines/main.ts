@@ -12,8 +12,8 @@ import { runCommand } from './commands/run.ts'
 const version = (): string =>
   (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }).version
 
-/** @param args what follows the program's name. Sets the process's exit code. */
-export const main = async (args: readonly string[]): Promise<void> => {
+/** The whole command line, to be parsed. */
+export const commandLine = (): Command => {
   const program = new Command('millrace')
     .description(
       'Online learning on event streams: contextual bandits over Kafka, every number in ClickHouse',
@@ -27,20 +27,23 @@ export const main = async (args: readonly string[]): Promise<void> => {
     deadLettersCommand(),
   ])
     program.addCommand(command)
-  program.showHelpAfterError('(--help says more)')
-  for (const command of program.commands) withHelp(command)
-
-  try {
-    await program.parseAsync(args, { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof MillraceError)) throw error
-    process.stderr.write(`${error.code}: ${error.message}\n`)
-    process.exitCode = 1
-  }
+  withHelp(program)
+  return program
 }
 
 /** Commander gives this setting to the commands it makes, not to those it is given. */
 const withHelp = (command: Command): void => {
   command.showHelpAfterError('(--help says more)')
   for (const inner of command.commands) withHelp(inner)
+}
+
+/** @param args what follows the program's name. Sets the process's exit code. */
+export const main = async (args: readonly string[]): Promise<void> => {
+  try {
+    await commandLine().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error
+    process.stderr.write(`${error.code}: ${error.message}\n`)
+    process.exitCode = 1
+  }
 }

@@ -19,6 +19,7 @@ import { type Input, type InputTopics, ownInput } from './inputs.ts'
 import { kafkaLog } from './kafka-log.ts'
 import { type Runtime, topicOf } from './runtime.ts'
 import type { Sink } from './sinks.ts'
+import { LARGEST_LETTER } from './topics.ts'
 
 export interface OpenOptions {
   readonly log: Log
@@ -86,8 +87,13 @@ export const openCodec = (config: Config, registry: SchemaRegistry | undefined):
   createCodec({
     ...(registry === undefined ? {} : { registry }),
     limits: { maxBytes: config.limits.messageBytes },
+    // A dead letter holds what was refused, however small the messages that are taken.
+    maxBytes: { 'dead-letter': Math.max(config.limits.messageBytes, LARGEST_LETTER) },
     subjectOf: (event) => `${topicOf(config, event)}-value`,
   })
+
+/** A cluster that is there answers sooner. */
+const SILENCE_MS = 1_000
 
 /** @throws MillraceError KAFKA_UNAVAILABLE after `kafka.patience`, INVALID_CONFIG */
 export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
@@ -101,7 +107,14 @@ export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
     }
     case 'kafkajs': {
       const { createKafkajsBroker } = await import('../infra/kafka/kafkajs/broker.ts')
-      return createKafkajsBroker({ ...kafkaConnection(config), log: kafkaLog(log) })
+      const { brokers, patience } = config.kafka
+      const away = `Kafka at ${brokers} does not answer yet: start it, or correct kafka.brokers. Trying for ${patience / 1_000} s`
+      const timer = setTimeout(() => log.warn({ part: 'kafka' }, away), SILENCE_MS)
+      try {
+        return await createKafkajsBroker({ ...kafkaConnection(config), log: kafkaLog(log) })
+      } finally {
+        clearTimeout(timer)
+      }
     }
   }
 }

@@ -19,7 +19,7 @@ import type { Refused, SourceRecord } from '../operators/streams/batch.ts'
 import { BlockGatherer, type RecordBlock } from '../operators/streams/blocks.ts'
 import { codeOf, MillraceError } from '../schemas/errors.ts'
 import type { EventTypes } from '../schemas/generated/events.ts'
-import { deadLetterRecord } from './delivery.ts'
+import { deadLetterRecord, letterFailed } from './delivery.ts'
 import { type Input, ownInput, readBatch } from './inputs.ts'
 import { job, type Pipeline } from './job.ts'
 import { type Progress, type Runtime, topicOf } from './runtime.ts'
@@ -39,6 +39,7 @@ export const record: Pipeline = {
         return job(runtime, 'record', stop, {
           topics: inputs.map(({ topic }) => topic),
           idleMs: maxWait,
+          maxBatchRecords: Math.min(maxRows, MOST_IN_A_BATCH),
           chain: (task, metrics) => (batches) => {
             const writer = new BlockWriter(runtime, clickhouse, cluster, inputs, task)
             return from(writer.repeatPlanned()).pipe(
@@ -74,6 +75,8 @@ const recordedInputs = (runtime: Runtime): Input<RecordedName>[] =>
     return mapped.length > 0 ? mapped : [ownInput(runtime.codec, topicOf(runtime.config, event), event)]
   })
 
+/** Large batches make few commits; larger ones than this save nothing more. */
+const MOST_IN_A_BATCH = 5_000
 /** Records decoded before the event loop gets its turn. */
 const SLICE = 500
 
@@ -140,9 +143,8 @@ class BlockWriter {
       refused.map((refusal) => deadLetterRecord(this.runtime, block, refusal)),
     )
     const positions = new Map(written.map(({ block }) => [block.topic, { offset: block.to }]))
-    await (keepBatch
-      ? this.task.checkpoint({ outputs, positions })
-      : this.task.commit({ outputs, positions }))
+    const commit = { outputs, positions }
+    await (keepBatch ? this.task.checkpoint(commit) : this.task.commit(commit)).catch(letterFailed)
   }
 
   private async insert(block: RecordBlock): Promise<WrittenBlock> {

@@ -80,7 +80,7 @@ const readTogether = (config: Runtime['config']): Readonly<Record<string, readon
 }
 
 /** A topic's `max.message.bytes`; null where the adapter cannot tell. */
-const messageLimit = async (admin: Admin, topic: string): Promise<number | null> => {
+export const messageLimit = async (admin: Admin, topic: string): Promise<number | null> => {
   if ('maxMessageBytes' in admin && typeof admin.maxMessageBytes === 'function')
     return Number(await admin.maxMessageBytes(topic))
   const [described] = await admin.describe([topic])

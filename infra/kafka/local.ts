@@ -47,6 +47,13 @@ export interface LocalKafka {
 const START_PATIENCE_MS = 60_000
 const FAST_JVM = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC']
 
+/** 16 random bytes as Kafka writes them; the first is kept small, since an id that begins with `-` would look like an option. */
+const newClusterId = (): string => {
+  const bytes = randomBytes(16)
+  bytes[0]! &= 0x7f
+  return bytes.toString('base64url')
+}
+
 const freePorts = async (): Promise<LocalPorts> => {
   const servers = [createServer(), createServer(), createServer()]
   const listening = (server: Server) =>
@@ -96,7 +103,9 @@ const whoAnswers = async (address: string): Promise<string | undefined> => {
 }
 
 const start = async (classPath: string, options: LocalKafkaOptions): Promise<LocalKafka> => {
-  const dataDir = options.dataDir ? resolve(options.dataDir) : await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
+  const dataDir = options.dataDir
+    ? resolve(options.dataDir)
+    : await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
   const logFolder = join(dataDir, 'log')
   await mkdir(logFolder, { recursive: true })
   const ports = await freePorts()
@@ -105,8 +114,13 @@ const start = async (classPath: string, options: LocalKafkaOptions): Promise<Loc
   await writeFile(propertiesFile, serverProperties(ports, logFolder, security, options.settings ?? {}), {
     mode: 0o600,
   })
-  const clusterId = (await clusterIdOf(logFolder)) ?? randomBytes(16).toString('base64url')
-  if (!(await access(join(logFolder, 'meta.properties')).then(() => true, () => false))) {
+  const clusterId = (await clusterIdOf(logFolder)) ?? newClusterId()
+  if (
+    !(await access(join(logFolder, 'meta.properties')).then(
+      () => true,
+      () => false,
+    ))
+  ) {
     const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', propertiesFile]
     await promisify(execFile)('java', [
       '-Xmx64m',
@@ -115,7 +129,10 @@ const start = async (classPath: string, options: LocalKafkaOptions): Promise<Loc
       classPath,
       ...format,
       ...scramArguments(security),
-    ])
+    ]).catch(async (cause: Error) => {
+      if (!options.dataDir) await rm(dataDir, { recursive: true, force: true })
+      throw new MillraceError('KAFKA_UNAVAILABLE', `no log for the local Kafka: ${cause.message}`, { cause })
+    })
   }
 
   const output = await open(join(dataDir, 'server.log'), 'a')

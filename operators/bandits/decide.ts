@@ -93,7 +93,7 @@ export const decide =
           try {
             const { offset } = batch.records[index]!
             const value = decider.decide(request, { partition: batch.partition, offset }, time)
-            outputs.push({ event: 'decision', value })
+            outputs.push({ event: 'decision', value, index })
           } catch (error) {
             if (!(error instanceof MillraceError)) throw error
             refusals.push({

@@ -77,9 +77,9 @@ export class LinUcb implements MergeablePolicy {
    * Chooses an arm; see Policy.
    * @throws MillraceError EMPTY_ARMS, WRONG_DIMENSION, NON_FINITE_NUMBER: `output` is then untouched.
    */
-  decide({ arms, vectors }: DecisionInput, uniform: () => number, output: DecisionOutput): void {
-    const count = arms.length
-    this.#score(arms, vectors)
+  decide(input: DecisionInput, uniform: () => number, output: DecisionOutput): void {
+    const count = input.arms.length
+    this.#score(input)
     const scores = this.#scores
     let best = 0
     for (let a = 1; a < count; a++) if (scores[a]! > scores[best]!) best = a
@@ -89,9 +89,9 @@ export class LinUcb implements MergeablePolicy {
   }
 
   /** Every arm's upper confidence bound, a copy: what the choice rests on. @throws as `decide` */
-  scores({ arms, vectors }: DecisionInput): Float64Array {
-    this.#score(arms, vectors)
-    return this.#scores.slice(0, arms.length)
+  scores(input: DecisionInput): Float64Array {
+    this.#score(input)
+    return this.#scores.slice(0, input.arms.length)
   }
 
   /**
@@ -194,7 +194,7 @@ export class LinUcb implements MergeablePolicy {
   }
 
   /** Fills `#scores` with every arm's upper confidence bound. */
-  #score(arms: readonly string[], vectors: Float64Array): void {
+  #score({ arms, vectors, oneVector }: DecisionInput): void {
     const d = this.dimension
     const count = arms.length
     if (count === 0) throw new MillraceError('EMPTY_ARMS', 'a decision needs at least one arm')
@@ -222,7 +222,7 @@ export class LinUcb implements MergeablePolicy {
         places[known++] = a
       }
     }
-    const same = !this.#shared && sameRows(vectors, count, d)
+    const same = !this.#shared && (oneVector ?? sameRows(vectors, count, d))
     this.#regressions.predict(rows, places, known, vectors, same, estimates, variances)
     for (let n = 0; n < known; n++) scores[places[n]!] = upperBound(estimates[n]!, alpha, variances[n]!)
     for (let a = 0; a < count; a++) {

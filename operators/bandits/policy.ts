@@ -12,6 +12,8 @@ export interface DecisionInput {
   readonly arms: readonly string[]
   /** arms.length × dimension, row-major: the vector of each arm (the context alone for a disjoint policy without arm features). */
   readonly vectors: Float64Array
+  /** Whether all rows are equal, as for arms without features of their own; policies find out where it is left out. */
+  readonly oneVector?: boolean
 }
 
 /** What a policy writes about a decision. The caller owns and may reuse it; arrays hold at least arms.length numbers. */

@@ -287,7 +287,7 @@ export class RidgeRegressions {
   /** Makes room for exactly `count` regressions, to be filled through `arrays`; what was there is gone. */
   reset(count: number): void {
     this.#reserve(count)
-    this.table.fill(0)
+    for (const array of [this.table, this.gram, this.moment, this.samples, this.sinceRefresh]) array.fill(0)
     this.count = count
   }
 

@@ -41,7 +41,12 @@ export type Inbound<E extends EventName> = {
 
 /** An event on its way out. */
 export type Outgoing = {
-  [E in EventName]: { readonly event: E; readonly value: EventTypes[E] }
+  [E in EventName]: {
+    readonly event: E
+    readonly value: EventTypes[E]
+    /** Place in the batch of the record that it came from; absent where that came in an earlier batch. */
+    readonly index?: number
+  }
 }[EventName]
 
 /** What a batch became. */

@@ -50,6 +50,8 @@ export interface FeaturizedArms {
   readonly arms: readonly string[]
   /** arms.length × dimension numbers, row-major; overwritten by the next call. */
   readonly vectors: Float64Array
+  /** Whether all rows are equal: arms have no features here. */
+  readonly oneVector: boolean
 }
 
 export interface Featurizer {
@@ -120,7 +122,7 @@ export const createFeaturizer = (definition: FeaturesDefinition): Featurizer => 
         for (let j = 0; j < armSize; j++) vectors[k++] = vectors[row + i]! * vectors[row + contextSize + j]!
       }
     }
-    return { arms, vectors }
+    return { arms, vectors, oneVector: armSize === 0 }
   }
   return Object.assign(featurize, { dimension })
 }

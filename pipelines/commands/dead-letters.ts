@@ -35,8 +35,8 @@ export const deadLettersCommand = (): Command => {
 
   filtered(deadLetters.command('list').description('the newest dead letters'))
     .option('--limit <n>', 'most letters to show', positive, DEFAULT_LIMIT)
-    .option('--json', 'one line of JSON a letter, key and value in base64', false)
-    .action(async (options: FilterOptions & { limit: number; json: boolean }) => {
+    .option('--json', 'one line of JSON a letter, key and value in base64')
+    .action(async (options: FilterOptions & { limit: number; json?: boolean }) => {
       const newest: LetterAt[] = []
       const read = await connected(configurationOf(options), (surroundings) =>
         readLetters(surroundings, filterOf(options), (letters) => keepNewest(newest, letters, options.limit)),
@@ -47,14 +47,15 @@ export const deadLettersCommand = (): Command => {
     })
 
   filtered(deadLetters.command('replay').description('send their records again to where they came from'))
-    .option('--dry-run', 'say what would be sent', false)
-    .action(async (options: FilterOptions & { dryRun: boolean }) => {
+    .option('--dry-run', 'say what would be sent')
+    .action(async (options: FilterOptions & { dryRun?: boolean }) => {
+      const { dryRun = false } = options
       const configuration = configurationOf(options)
       const work = (signal: AbortSignal) =>
         connected(configuration, (surroundings) =>
           replayLetters(surroundings, {
             ...filterOf(options),
-            dryRun: options.dryRun,
+            dryRun,
             signal,
             onUnsent: ({ letter, why, ...at }) =>
               say(`not sent: ${placeOf({ letter, ...at })} of ${sourceOf({ letter, ...at })}: ${plain(why)}`),
@@ -62,7 +63,7 @@ export const deadLettersCommand = (): Command => {
         )
       const replayed = await runUntilStopped(work, { graceMs: configuration.config.shutdown.grace })
       const topic = topicOf(configuration.config, 'dead-letter')
-      for (const line of replayLines(replayed, options.dryRun, topic)) say(line)
+      for (const line of replayLines(replayed, dryRun, topic)) say(line)
       if (replayed.lost + replayed.refused > 0) process.exitCode = 1
     })
 

@@ -6,7 +6,7 @@ import { say } from './output.ts'
 
 interface DemoArguments {
   readonly events?: number
-  readonly exit: boolean
+  readonly exit?: boolean
   readonly rate: number
   readonly jobs: string
   readonly kafka?: string
@@ -19,17 +19,18 @@ export const demoCommand = (): Command =>
   new Command('demo')
     .description('the decision job on embedded parts, with real digits as its world')
     .option('--events <n>', `requests to publish (default: no end; with --exit ${DEFAULT_EVENTS})`, positive)
-    .option('--exit', 'run to the end as fast as it goes, print one line of JSON, end', false)
+    .option('--exit', 'run to the end as fast as it goes, print one line of JSON, end')
     .option('--rate <n>', 'requests a second without --exit', positive, 1_000)
     .option('--jobs <names>', 'which jobs run', 'decide')
     .option('--kafka <where>', 'local, or host:port of a running cluster (default: in memory)')
     .action(async (options: DemoArguments) => {
       const { runDemo } = await import('../demo/demo.ts')
-      const events = options.events ?? (options.exit ? DEFAULT_EVENTS : undefined)
+      const { exit = false } = options
+      const events = options.events ?? (exit ? DEFAULT_EVENTS : undefined)
       await runUntilStopped(
         (stop) =>
           runDemo(
-            { ...options, jobs: options.jobs.split(','), ...(events === undefined ? {} : { events }) },
+            { ...options, exit, jobs: options.jobs.split(','), ...(events === undefined ? {} : { events }) },
             stop,
             say,
           ),

@@ -17,8 +17,8 @@ export const policiesCommand = (): Command => {
     .command('list')
     .description('every version in the log')
     .addOption(configOption())
-    .option('--json', 'one line of JSON a version, with its definition', false)
-    .action(async (options: ConfigurationOptions & { json: boolean }) => {
+    .option('--json', 'one line of JSON a version, with its definition')
+    .action(async (options: ConfigurationOptions & { json?: boolean }) => {
       const configuration = loadConfiguration(options)
       refuseMemory(configuration.config)
       const definitions = await connected(configuration, readDefinitions)
@@ -31,12 +31,13 @@ export const policiesCommand = (): Command => {
     .command('apply')
     .description('write what the configuration defines otherwise than the log')
     .addOption(configOption())
-    .option('--create-topics', "create millrace's own topics where they are missing", false)
-    .action(async (options: ConfigurationOptions & { createTopics: boolean }) => {
+    .option('--create-topics', "create millrace's own topics where they are missing")
+    .action(async (options: ConfigurationOptions & { createTopics?: boolean }) => {
       const configuration = loadConfiguration(options)
       refuseMemory(configuration.config)
       const applied = await connected(configuration, async (surroundings) => {
-        if (options.createTopics || surroundings.config.topics.create) await ensureTopics(surroundings, true)
+        if (options.createTopics === true || surroundings.config.topics.create)
+          await ensureTopics(surroundings, true)
         return applyDefinitions(surroundings)
       })
       if (applied.length === 0) say('nothing to write: the log says what the configuration says')

@@ -17,7 +17,7 @@ import { ensureTopics } from '../topics.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration } from './configuration.ts'
 
 interface RunOptions extends ConfigurationOptions {
-  readonly createTopics: boolean
+  readonly createTopics?: boolean
 }
 
 export const runCommand = (): Command =>
@@ -25,11 +25,11 @@ export const runCommand = (): Command =>
     .description('run pipelines until a signal ends them')
     .argument('<pipeline...>', `${Object.keys(PIPELINES).join(', ')}, or all of them: all`)
     .addOption(configOption())
-    .option('--create-topics', "create millrace's own topics where they are missing", false)
+    .option('--create-topics', "create millrace's own topics where they are missing")
     .action(async (names: string[], options: RunOptions) => {
       const pipelines = pipelinesNamed(names.includes('all') ? Object.keys(PIPELINES) : [...new Set(names)])
       const { config, log } = loadConfiguration(options)
-      const create = options.createTopics || config.topics.create
+      const create = options.createTopics === true || config.topics.create
       try {
         await runUntilStopped((stop) => serve(config, pipelines, create, log, stop), {
           graceMs: config.shutdown.grace,
@@ -105,7 +105,9 @@ const start = async (
     policies.failing('not compared with the log yet')
     // What is in memory has no log from before that could differ.
     if (memory) await applyDefinitions(runtime)
-    await agreedDefinitions(runtime)
+    const definitions = await agreedDefinitions(runtime)
+    if (definitions.length === 0 && jobs.includes('decide'))
+      log.warn('no policy is defined: every request will be refused')
     policies.ready()
     if (jobs.includes('record')) {
       const clickhouse = health.component('clickhouse')

@@ -61,24 +61,35 @@ export class Comparison {
   ): void {
     const place = where === '' ? quantity : `${where}.${quantity}`
     const tolerance = this.#toleranceOf(quantity) ?? this.#toleranceOf(fallback)
-    if (tolerance === undefined) return this.fail(`${place}: the index gives no tolerance`)
-    const wanted = typeof expected === 'number' ? [expected] : expected
-    if (!Array.isArray(wanted)) return this.fail(`${place}: the reference is missing`)
-    if (wanted.length === 0) return this.fail(`${place}: the reference is empty`)
-    if (wanted.length !== found.length) {
-      return this.fail(`${place}: ${found.length} numbers, the reference has ${wanted.length}`)
-    }
+    const wanted: unknown = typeof expected === 'number' ? [expected] : expected
+    if (tolerance === undefined) this.fail(`${place}: the index gives no tolerance`)
+    else if (!Array.isArray(wanted) || wanted.length === 0) this.fail(`${place}: the reference is missing`)
+    else if (wanted.length !== found.length) {
+      this.fail(`${place}: ${found.length} numbers, the reference has ${wanted.length}`)
+    } else this.#compare(quantity, place, tolerance, found, wanted)
+  }
+
+  #compare(
+    quantity: string,
+    place: string,
+    tolerance: number,
+    found: ArrayLike<number>,
+    wanted: readonly unknown[],
+  ): void {
+    let largest = 0
     for (let i = 0; i < wanted.length; i++) {
-      const want: unknown = wanted[i]
+      const want = wanted[i]
       const have = found[i]
-      if (!isFiniteNumber(want)) return this.fail(`${place}[${i}]: the reference is ${String(want)}`)
-      if (!isFiniteNumber(have)) return this.fail(`${place}[${i}]: ${String(have)} is not finite`)
+      if (!isFiniteNumber(want) || !isFiniteNumber(have)) {
+        this.fail(`${place}[${i}]: ${String(have)} against ${String(want)}, not both finite`)
+        return
+      }
       const difference = Math.abs(have - want)
       const error = difference === 0 ? 0 : difference / tolerance
-      if (error > 1 && (this.#errors.get(quantity) ?? 0) <= 1)
-        this.fail(`${place}[${i}]: ${have}, not ${want}`)
-      this.#errors.set(quantity, Math.max(this.#errors.get(quantity) ?? 0, error))
+      if (error > 1 && largest <= 1) this.fail(`${place}[${i}]: ${have}, not ${want}`)
+      largest = Math.max(largest, error)
     }
+    this.#errors.set(quantity, Math.max(this.#errors.get(quantity) ?? 0, largest))
   }
 
   /** Notes as missing every quantity that has a tolerance and was not compared. */

@@ -6,7 +6,14 @@
  * fetches, with no consumer group.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Cluster, type ISocketFactory, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import {
+  type Cluster,
+  type ISocketFactory,
+  Kafka,
+  type KafkaConfig,
+  logLevel,
+  type SASLOptions,
+} from 'kafkajs'
 import { MillraceError } from '../../../schemas/errors.ts'
 import { addressOf, DEFAULT_PATIENCE_MS, type KafkaConnectionOptions } from '../connection.ts'
 import { isTransient, toMillraceError } from './errors.ts'
@@ -124,5 +131,9 @@ export const openCluster = ({ kafka }: Client): OpenCluster => {
       },
     ],
   })
-  return { cluster: cluster!, connect: () => consumer.connect(), close: () => closeSoon(consumer.disconnect()) }
+  return {
+    cluster: cluster!,
+    connect: () => consumer.connect(),
+    close: () => closeSoon(consumer.disconnect()),
+  }
 }

@@ -46,7 +46,8 @@ const REFUSED = /certificate|self.signed|altname|SSL|TLS|EPROTO|ENOTFOUND_CERT/i
 /** Whether the cluster answered and turned us away: no use in trying again. */
 const isRefusal = (error: unknown): boolean => {
   for (const { name, message, code } of chain(error)) {
-    if (name === 'KafkaJSSASLAuthenticationError' || name === 'KafkaJSUnsupportedSaslMechanismError') return true
+    if (name === 'KafkaJSSASLAuthenticationError' || name === 'KafkaJSUnsupportedSaslMechanismError')
+      return true
     if (name === 'KafkaJSConnectionError' && REFUSED.test(`${message} ${String(code)}`)) return true
   }
   return typeOf(error).endsWith('AUTHORIZATION_FAILED')

@@ -107,7 +107,9 @@ const take = (input: Input, fetched: FetchedPartition): void => {
           some = true
           break
         }
-        input.records.push(some ? { key, value, timestamp, offset, headers: headers! } : { key, value, timestamp, offset })
+        input.records.push(
+          some ? { key, value, timestamp, offset, headers: headers! } : { key, value, timestamp, offset },
+        )
       }
     }
     if (offset >= input.position) input.position = offset + 1
@@ -266,8 +268,7 @@ class ClusterFetcher implements Fetcher {
         if (input.records.length === 0 && input.position >= input.stableOffset) input.emptyAt = now
       }
     // Compaction leaves batches without records, which kafkajs does not tell of: step over them.
-    if (decoded === 0)
-      for (const input of inputs) if (input.stableOffset > input.position) input.position++
+    if (decoded === 0) for (const input of inputs) if (input.stableOffset > input.position) input.position++
     this.#wake()
   }
 
@@ -282,7 +283,8 @@ class ClusterFetcher implements Fetcher {
     }
     this.#troubledSince ||= Date.now()
     const outOfPatience = Date.now() - this.#troubledSince > patienceMs
-    if (!isTransient(error) || (outOfPatience && type !== '')) return this.#fail(toMillraceError(error, address, 'KAFKA_UNAVAILABLE'))
+    if (!isTransient(error) || (outOfPatience && type !== ''))
+      return this.#fail(toMillraceError(error, address, 'KAFKA_UNAVAILABLE'))
     if (outOfPatience) return this.#fail(unavailable(address, patienceMs, error))
     const { name, host, port } = error as { name?: string; host?: string; port?: number }
     if (name === 'KafkaJSConnectionClosedError' && host && port) this.#cluster.removeBroker({ host, port })

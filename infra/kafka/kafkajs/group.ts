@@ -42,6 +42,8 @@ export class Group {
   #assigned: ReadonlySet<number> = new Set()
   #consumer: Consumer | undefined
   #joining: Promise<void> | undefined
+  /** Asked to join again while joining. */
+  #again = false
   #onHeartbeat: (() => void)[] = []
   /** When the group was last known to be well. */
   #wellAt = Date.now()
@@ -85,7 +87,9 @@ export class Group {
 
   /** Leaves with everything and joins again, once at a time; after a while where the cluster is in trouble. */
   #rejoin(troubled: boolean): void {
-    if (this.#left.signal.aborted || this.#joining) return
+    if (this.#left.signal.aborted) return
+    this.#again = this.#joining !== undefined
+    if (this.#again) return
     this.#giveUp()
     this.#joining = (async () => {
       await this.#dropConsumer()
@@ -96,6 +100,7 @@ export class Group {
       .catch((error) => this.#fail(error))
       .finally(() => {
         this.#joining = undefined
+        if (this.#again) this.#rejoin(true)
       })
   }
 

@@ -100,8 +100,8 @@ export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
         (key === null
           ? destination.turn++ % destination.partitions
           : partitionOf(key, destination.partitions))
-      let ofTopic = slots.get(topic)
-      if (!ofTopic) slots.set(topic, (ofTopic = []))
+      const ofTopic = slots.get(topic) ?? []
+      if (ofTopic.length === 0) slots.set(topic, ofTopic)
       ofTopic[partition] ??= { round: 0, bytes: BATCH_OVERHEAD }
       const slot = ofTopic[partition]
       const bytes = recordBytes(record)
@@ -117,8 +117,8 @@ export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
       slot.bytes += bytes + DELTA_SLACK
       rounds[slot.round] ??= new Map()
       const round = rounds[slot.round]!
-      let messages = round.get(topic)
-      if (!messages) round.set(topic, (messages = []))
+      const messages = round.get(topic) ?? []
+      if (messages.length === 0) round.set(topic, messages)
       // kafkajs subtracts numbers or strings alike; its type asks for a string.
       const message: Message = { key, value, partition }
       if (timestamp !== undefined) message.timestamp = timestamp as unknown as string

@@ -19,7 +19,10 @@ export const readPartitions = async (
   for (const [partition, offset] of from ?? earliest) {
     const first = earliest.get(partition)
     if (first === undefined)
-      throw new MillraceError('MISSING_TOPIC', `Kafka at ${client.address} has no partition ${topic}/${partition}`)
+      throw new MillraceError(
+        'MISSING_TOPIC',
+        `Kafka at ${client.address} has no partition ${topic}/${partition}`,
+      )
     const end = to?.get(partition)
     // Partitions without an end of their own have none to wait for where others do.
     if (to && end === undefined) continue

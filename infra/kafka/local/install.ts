@@ -56,8 +56,7 @@ export const localKafkaAvailable = async (): Promise<{ ok: true } | { ok: false;
  */
 export const installKafka = async (onProgress: (message: string) => void): Promise<string> => {
   const available = await localKafkaAvailable()
-  if (!available.ok)
-    throw new MillraceError('JAVA_MISSING', `${available.missing} not found. ${JAVA_HINT}`)
+  if (!available.ok) throw new MillraceError('JAVA_MISSING', `${available.missing} not found. ${JAVA_HINT}`)
   const folder = cacheFolder()
   if (!(await installed(folder))) {
     onProgress(`fetching Apache Kafka ${KAFKA_VERSION} (43 MB, once)`)

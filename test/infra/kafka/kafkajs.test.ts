@@ -13,22 +13,32 @@ import { acquireKafka, kafkaMissing, releaseKafka } from '../../kafka-server.ts'
 
 const END_TRANSACTION = 26
 
-/** Sockets that all break, and can never be made again, when an end of transaction is about to be sent. */
-const doomedSockets = (): ISocketFactory => {
+/**
+ * Sockets that all break when the first end of a transaction is written: before it leaves, or once it has left. Where `forever`,
+ * no others can be made.
+ */
+const breakingSockets = (when: 'before' | 'after', forever: boolean): ISocketFactory => {
   const sockets = new Set<net.Socket>()
-  let dead = false
+  let broken = false
+  const breakAll = () => {
+    for (const each of sockets) each.destroy(new Error('broken by the test'))
+    sockets.clear()
+  }
   return ({ host, port, ssl, onConnect }) => {
-    const socket = ssl ? tls.connect({ host, port, ...ssl }, onConnect) : net.connect({ host, port }, onConnect)
-    if (dead) socket.destroy(new Error('dead'))
+    const socket = ssl
+      ? tls.connect({ host, port, ...ssl }, onConnect)
+      : net.connect({ host, port }, onConnect)
+    sockets.add(socket)
+    if (broken && forever) socket.destroy(new Error('broken by the test'))
     const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
     socket.write = ((data: Buffer, ...rest: unknown[]) => {
-      if (!dead && data.length > 6 && data.readInt16BE(4) === END_TRANSACTION) {
-        dead = true
-        for (const each of sockets) each.destroy(new Error('dead'))
-      }
-      return dead ? false : write(data, ...rest)
+      const ends = !broken && data.length > 6 && data.readInt16BE(4) === END_TRANSACTION
+      if (!ends) return write(data, ...rest)
+      broken = true
+      if (when === 'after') return write(data, () => breakAll())
+      breakAll()
+      return false
     }) as typeof socket.write
-    sockets.add(socket)
     return socket
   }
 }
@@ -54,6 +64,7 @@ const settled = (broker: Broker): Broker => {
     kind: broker.kind,
     address: broker.address,
     admin: {
+      clusterId: () => admin.clusterId(),
       describe: (topics) => admin.describe(topics),
       create: (topics) => admin.create(topics),
       offsets: twice((topic: string) => admin.offsets(topic)),
@@ -74,9 +85,16 @@ describe.skipIf(kafkaMissing)('kafkajs', () => {
   const harness: BrokerHarness = {
     patienceMs: 20_000,
     connect: async () => settled(await createKafkajsBroker({ brokers: [bootstrap] })),
-    connectDoomed: () => createKafkajsBroker({ brokers: [bootstrap], socketFactory: doomedSockets() }),
+    connectDoomed: () =>
+      createKafkajsBroker({ brokers: [bootstrap], socketFactory: breakingSockets('before', true) }),
     async transaction(records, transactionalId = `test-${Math.random().toString(36).slice(2)}`) {
-      const producer = kafka.producer({ transactionalId, createPartitioner: () => ({ message }) => message.partition ?? 0 })
+      const producer = kafka.producer({
+        transactionalId,
+        createPartitioner:
+          () =>
+          ({ message }) =>
+            message.partition ?? 0,
+      })
       await producer.connect()
       const transaction = await producer.transaction()
       for (const { topic, partition = 0, key, value } of records)
@@ -118,6 +136,76 @@ describe.skipIf(kafkaMissing)('kafkajs', () => {
     await Promise.all(Array.from({ length: 20 }, (_, i) => writer.send([record(`together-${i}`)])))
     const offsets = await broker.admin.offsets(topic)
     expect(offsets.reduce((sum, { latest }) => sum + latest, 0)).toBe(40)
+    await broker.close()
+  })
+
+  it.each(['before', 'after'] as const)(
+    'writes once what a commit in doubt wrote, where the connection breaks %s its end was sent',
+    async (when) => {
+      const broker = await createKafkajsBroker({
+        brokers: [bootstrap],
+        socketFactory: breakingSockets(when, false),
+      })
+      const [input, output] = [`in-${randomUUID()}`, `out-${randomUUID()}`]
+      await broker.admin.create([input, output].map((topic) => ({ topic, partitions: 1 })))
+      const writer = await broker.writer()
+      await writer.send(
+        ['a', 'b', 'c'].map((value) => ({ topic: input, key: null, value: Buffer.from(value) })),
+      )
+      const codes: string[] = []
+      const options = { app: `app-${randomUUID()}`, job: 'job', topics: [input], maxBatchRecords: 1 }
+      broker.tasks(options).subscribe((task) => {
+        task.batches.subscribe({
+          next: ({ records, nextOffset }) => {
+            const outputs = records.map(({ key, value }) => ({ topic: output, key, value }))
+            const positions = new Map([[input, { offset: nextOffset }]])
+            task.commit({ outputs, positions }).catch((error) => codes.push(error.code))
+          },
+          error: () => {},
+        })
+      })
+      const values = async () => {
+        const seen: string[] = []
+        const { latest } = (await broker.admin.offsets(output))[0]!
+        await broker.read({ topic: output, to: new Map([[0, latest]]) }, (batch) => {
+          seen.push(...batch.records.map(({ value }) => String(value)))
+        })
+        return seen
+      }
+      await expect.poll(async () => (await values()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(3)
+      expect(await values()).toEqual(['a', 'b', 'c'])
+      expect(codes).toEqual(['COMMIT_UNKNOWN'])
+      await broker.close()
+    },
+  )
+
+  it('stops loudly where a committed position was removed, and leaves it as it was', async () => {
+    const broker = await createKafkajsBroker({ brokers: [bootstrap] })
+    const topic = `removed-${randomUUID()}`
+    await broker.admin.create([{ topic, partitions: 1 }])
+    const writer = await broker.writer()
+    await writer.send(Array.from({ length: 5 }, () => ({ topic, key: null, value: Buffer.from('x') })))
+    const options = { app: `app-${randomUUID()}`, job: 'job', topics: [topic], maxBatchRecords: 1 }
+    await new Promise<void>((done, failed) => {
+      const group = broker.tasks(options).subscribe((task) => {
+        task.batches.subscribe(({ nextOffset }) => {
+          const positions = new Map([[topic, { offset: nextOffset, metadata: 'kept' }]])
+          task
+            .commit({ outputs: [], positions })
+            .then(() => group.unsubscribe())
+            .then(done, failed)
+        })
+      })
+    })
+    await harness.deleteRecords(topic, 0, 3)
+    const stopped = new Promise((_, failed) =>
+      broker
+        .tasks(options)
+        .subscribe({ next: (task) => task.batches.subscribe({ error: () => {} }), error: failed }),
+    )
+    await expect(stopped).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
+    const committed = await broker.admin.committed(options.app, 'job', [topic])
+    expect(committed.get(topic)?.get(0)).toEqual({ offset: 1, metadata: 'kept' })
     await broker.close()
   })
 

@@ -79,7 +79,10 @@ describe('where Java is missing', () => {
     const { PATH } = process.env
     try {
       process.env['PATH'] = '/nowhere'
-      expect(await localKafkaAvailable()).toMatchObject({ ok: false, missing: expect.stringMatching(/^Java/) })
+      expect(await localKafkaAvailable()).toMatchObject({
+        ok: false,
+        missing: expect.stringMatching(/^Java/),
+      })
       await expect(startLocalKafka()).rejects.toMatchObject({
         code: 'JAVA_MISSING',
         message: expect.stringMatching(/Java.*--kafka host:port/),

@@ -1,0 +1,89 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  canonicalJson,
+  createPolicy,
+  definitionHash,
+  type PolicyDefinitionBody,
+  stateHash,
+} from '../../../operators/bandits/index.ts'
+import { refusal } from './laws.ts'
+
+const base: PolicyDefinitionBody = {
+  algorithm: { kind: 'linUcb', variant: 'disjoint', alpha: 0.25 },
+  features: { dense: 3 },
+}
+
+describe('policy definitions', () => {
+  it('have one canonical text, whatever the order of their members', () => {
+    const shuffled = {
+      features: { dense: 3 },
+      algorithm: { alpha: 0.25, variant: 'disjoint', kind: 'linUcb' },
+    }
+    expect(canonicalJson(base)).toBe(
+      '{"algorithm":{"alpha":0.25,"kind":"linUcb","variant":"disjoint"},"features":{"dense":3}}',
+    )
+    expect(canonicalJson(shuffled)).toBe(canonicalJson(base))
+    expect(definitionHash(base)).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('canonical JSON is JSON: it reads back as it was, and is its own canonical text', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const text = canonicalJson(value)
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)))
+        expect(canonicalJson(JSON.parse(text))).toBe(text)
+      }),
+    )
+  })
+
+  it('canonical JSON refuses what JSON cannot say, naming the path', () => {
+    expect(() => canonicalJson({ a: [1, Number.NaN] })).toThrow('$.a[1]')
+    expect(() => canonicalJson({ f: () => 1 })).toThrow('$.f')
+    expect(canonicalJson({ a: undefined, b: 1 })).toBe('{"b":1}')
+  })
+
+  it('keep their state when exploration or limits change, and when a default is written out', () => {
+    const { algorithm, features } = base
+    const same: PolicyDefinitionBody[] = [
+      { ...base, explorationFloor: 0.2 },
+      { features, algorithm: { ...algorithm, alpha: 'theory', theory: { delta: 0.01 } } },
+      { features, algorithm: { ...algorithm, maxArms: 7, refreshEvery: 10, lambda: 1 } },
+      { algorithm, features: { context: { dense: 3 }, bias: false } },
+    ]
+    for (const definition of same) {
+      expect(stateHash(definition)).toBe(stateHash(base))
+      expect(definitionHash(definition)).not.toBe(definitionHash(base))
+    }
+  })
+
+  it('get another state when its meaning changes', () => {
+    const { algorithm, features } = base
+    const different: PolicyDefinitionBody[] = [
+      { features, algorithm: { ...algorithm, variant: 'shared' } },
+      { features, algorithm: { ...algorithm, lambda: 2 } },
+      { algorithm, features: { dense: 4 } },
+      { algorithm, features: { names: ['a', 'b', 'c'] } },
+      { algorithm, features: { context: { dense: 3 }, bias: true } },
+    ]
+    const hashes = [base, ...different].map(stateHash)
+    expect(new Set(hashes).size).toBe(hashes.length)
+  })
+
+  it('make the policy they describe', () => {
+    const policy = createPolicy({ ...base, features: { context: { dense: 3 }, bias: true } })
+    expect(policy.kind).toBe('lin-ucb-disjoint')
+    expect(policy.dimension).toBe(4)
+    expect(policy.propensityKind).toBe('exact')
+    expect(policy.hyperParameters).toEqual([{ name: 'alpha', value: 0.25, probability: 1 }])
+    const theory = createPolicy({ ...base, algorithm: { ...base.algorithm, alpha: 'theory' } })
+    const before = theory.hyperParameters[0]!.value
+    theory.learn({ arm: 'a', vector: Float64Array.of(1, 0, 0), reward: 1, propensity: 1 })
+    expect(theory.hyperParameters[0]!.value).toBeGreaterThan(before)
+  })
+
+  it('are refused for an unknown algorithm', () => {
+    const unknown = { ...base, algorithm: { kind: 'oracle' } } as unknown as PolicyDefinitionBody
+    expect(refusal(() => createPolicy(unknown))).toBe('INVALID_CONFIG')
+  })
+})
