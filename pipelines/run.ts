@@ -4,6 +4,7 @@ import { MillraceError } from '../schemas/errors.ts'
 import { attribute } from './attribute.ts'
 import { decide } from './decide.ts'
 import type { Pipeline } from './job.ts'
+import { publishMetrics } from './publish-metrics.ts'
 import { record } from './record.ts'
 import type { Progress, Runtime } from './runtime.ts'
 
@@ -29,4 +30,21 @@ export const runPipelines = async (
   const stopped = fromEvent(stop, 'abort').pipe(take(1), shareReplay(1))
   const running = merge(...pipelines.map((pipeline) => pipeline.run(runtime, stopped)))
   await lastValueFrom(running.pipe(tap(onProgress)), { defaultValue: null })
+}
+
+/** `runPipelines`, with the process's own numbers written to `metrics` beside them. */
+export const runWithMetrics = async (
+  runtime: Runtime,
+  pipelines: readonly Pipeline[],
+  stop: AbortSignal,
+  onProgress?: (progress: Progress) => void,
+): Promise<void> => {
+  const ended = new AbortController()
+  const publishing = publishMetrics(runtime, AbortSignal.any([stop, ended.signal]))
+  try {
+    await runPipelines(runtime, pipelines, stop, onProgress)
+  } finally {
+    ended.abort()
+    await publishing
+  }
 }

@@ -15,5 +15,3 @@ export class SummaryReporter implements Reporter {
     process.on('exit', () => process.stdout.write(`${line}\n`))
   }
 }
-
-export default SummaryReporter

@@ -193,6 +193,7 @@ export const configSchema = (surroundings: Surroundings) =>
         pretty: flag().default(false),
       })
       .prefault({}),
+    metrics: z.strictObject({ interval: duration(100, 3_600_000).default(10_000) }).prefault({}),
     shutdown: z.strictObject({ grace: duration(0, 3_600_000).default(10_000) }).prefault({}),
   })
 

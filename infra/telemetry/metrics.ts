@@ -36,11 +36,20 @@ export interface Metrics {
   /** 99th percentile of the event loop's delay, milliseconds, since the start or `resetLoopDelay`. */
   loopDelayP99Ms(): number
   resetLoopDelay(): void
+  /** Every number now: counters, gauges, and of a histogram its sum and count. */
+  samples(): Promise<Sample[]>
   /** Everything in Prometheus' text format. */
   text(): Promise<string>
   readonly contentType: string
   /** Ends the sampling of the event loop. */
   close(): void
+}
+
+/** One number at a moment. */
+export interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
 }
 
 const BATCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -124,6 +133,16 @@ export const createMetrics = (): Metrics => {
     },
     loopDelayP99Ms: loop.p99Ms,
     resetLoopDelay: loop.reset,
+    samples: async () =>
+      (await registry.getMetricsAsJSON()).flatMap(({ name, values }) =>
+        values
+          .map((value) => ({
+            name: 'metricName' in value ? String(value.metricName) : name,
+            labels: Object.fromEntries(Object.entries(value.labels).map(([key, label]) => [key, String(label)])),
+            value: value.value,
+          }))
+          .filter((sample) => !sample.name.endsWith('_bucket') && Number.isFinite(sample.value)),
+      ),
     text: () => registry.metrics(),
     contentType: registry.contentType,
     close: loop.stop,

@@ -32,12 +32,13 @@ export class Decider {
     const entry = this.table.get(request.policy)
     if (entry === undefined)
       throw new MillraceError('UNKNOWN_POLICY', `no policy is named "${request.policy}"`)
-    const { arms, vectors } = entry.featurizer(request)
+    const input = entry.featurizer(request)
+    const { arms, vectors } = input
     const count = arms.length
     if (this.output.probabilities.length < count) this.output = buffers(2 * count)
     entry.random.reseed(request.requestId)
     const output = this.output
-    entry.policy.decide({ arms, vectors }, entry.random.uniform, output)
+    entry.policy.decide(input, entry.random.uniform, output)
 
     const dimension = entry.policy.dimension
     const probabilities = new Array<number>(count)

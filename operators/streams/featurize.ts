@@ -105,13 +105,12 @@ export const createFeaturizer = (definition: FeaturesDefinition): Featurizer => 
         throw new MillraceError('DUPLICATE_ARM', `arms[${a}]: '${id}' is named twice`)
     }
     const vectors = view(count)
-    vectors.fill(0)
+    vectors.fill(0, 0, dimension)
     writeContext(request.context, vectors, 0, 'context')
     if (bias) vectors[dimension - 1] = 1
-    for (let a = 1; a < count; a++) {
-      const row = a * dimension
-      for (let i = 0; i < contextSize; i++) vectors[row + i] = vectors[i]!
-      if (bias) vectors[row + dimension - 1] = 1
+    // All rows begin as the first: the part copied doubles each time.
+    for (let done = 1; done < count; done *= 2) {
+      vectors.copyWithin(done * dimension, 0, Math.min(done, count - done) * dimension)
     }
     for (let a = 0; a < count; a++) {
       const row = a * dimension

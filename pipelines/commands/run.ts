@@ -12,7 +12,7 @@ import { MillraceError } from '../../schemas/errors.ts'
 import type { Pipeline } from '../job.ts'
 import { type Opened, type OpenOptions, openRuntime } from '../open.ts'
 import { agreedDefinitions, applyDefinitions } from '../policies.ts'
-import { PIPELINES, pipelinesNamed, runPipelines } from '../run.ts'
+import { PIPELINES, pipelinesNamed, runWithMetrics } from '../run.ts'
 import { ensureTopics } from '../topics.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration } from './configuration.ts'
 
@@ -68,7 +68,7 @@ const serve = async (
     if (runtime === null) process.exit(0)
     stop.addEventListener('abort', () => health.component('process').failing('stopping'), { once: true })
     try {
-      await runPipelines(runtime, pipelines, stop)
+      await runWithMetrics(runtime, pipelines, stop)
     } finally {
       await runtime.close()
     }

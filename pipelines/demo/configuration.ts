@@ -32,6 +32,7 @@ export const demoConfiguration = (stepMs: number, { adapter, brokers, prefix }: 
       'join.idleTimeout': `${IDLE_MS[adapter]}ms`,
       'record.maxRows': 5_000,
       'record.maxWait': '500ms',
+      'metrics.interval': '1s',
       'http.port': 0,
       'log.level': 'warn',
       'log.pretty': true,

@@ -10,7 +10,7 @@ import { Xoshiro128 } from '../../operators/numerics/random.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import { type Opened, openRuntime } from '../open.ts'
 import { applyDefinitions } from '../policies.ts'
-import { PIPELINES, runPipelines } from '../run.ts'
+import { PIPELINES, runWithMetrics } from '../run.ts'
 import { type Progress, topicOf } from '../runtime.ts'
 import { ensureTopics } from '../topics.ts'
 import { demoConfiguration, POLICY } from './configuration.ts'
@@ -104,7 +104,7 @@ const play = async (
     watch.sample()
     line.show(environment, watch)
   }, 100)
-  const pipelines = runPipelines(runtime, Object.values(PIPELINES), running.signal, (progress) =>
+  const pipelines = runWithMetrics(runtime, Object.values(PIPELINES), running.signal, (progress) =>
     watch.take(progress),
   )
   // Whatever ends the pipelines before their time ends the demo with its reason.
@@ -146,7 +146,7 @@ const introduce = ({ config, broker, embedded }: Opened, url: string, say: (line
   if (server !== null) {
     const { username, password } = server.dashboard
     say(`  ClickHouse  ${server.url}/play   user ${username}   password ${password}`)
-    say(`              SELECT * FROM ${config.clickhouse.database}.reward_rate ORDER BY minute`)
+    say(`              SELECT * FROM ${config.clickhouse.database}.learning_curve`)
   }
   say(`  millrace    ${url}/metrics   ${url}/ready   ${url}/config`)
   if (broker.kind === 'memory')

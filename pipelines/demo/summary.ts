@@ -16,7 +16,7 @@ export interface Summary {
   readonly loopDelayP99Ms: number
 }
 
-const TABLES = ['decisions', 'outcomes', 'rewards', 'dead_letters'] as const
+const TABLES = ['decisions', 'outcomes', 'rewards', 'dead_letters', 'metrics'] as const
 export type Rows = Readonly<Record<(typeof TABLES)[number], number>>
 
 /** Rows of each table now. */

@@ -125,6 +125,11 @@ export class Stage {
     return this.main!
   }
 
+  /** Every process opened so far. */
+  get processes(): readonly Runtime[] {
+    return this.opened
+  }
+
   private async prepare(): Promise<void> {
     this.main = await this.process()
     const { admin } = this.main.broker

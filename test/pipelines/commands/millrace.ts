@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/millrace.mjs', import.meta.url))
-const DEADLINE_MS = 25_000
+const DEADLINE_MS = 60_000
+/** A process takes a second to start, several on a busy machine, and a test starts a few. */
+const TEST_TIMEOUT_MS = 180_000
 
 export interface Ended {
   readonly code: number | null
@@ -34,6 +36,7 @@ export interface CommandLine {
 
 /** A folder to run in, removed with whatever still runs there after the file's tests. Call at the top of a suite. */
 export const useCommandLine = (): CommandLine => {
+  vi.setConfig({ testTimeout: TEST_TIMEOUT_MS })
   const folder = mkdtempSync(join(tmpdir(), 'millrace-command-line-'))
   const children = new Set<ChildProcess>()
   afterAll(() => {
