@@ -19,5 +19,4 @@ COPY schemas schemas
 COPY bin bin
 USER node
 EXPOSE 8080
-ENTRYPOINT []
 CMD ["node", "bin/millrace.mjs", "run", "all"]

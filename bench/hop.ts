@@ -78,7 +78,7 @@ export const run = async (): Promise<BenchReport> => {
 }
 
 /** The child process. */
-class Load {
+export class Load {
   private readonly child: ChildProcess = fork(fileURLToPath(new URL('./load/hop.ts', import.meta.url)), {
     execArgv: ['--import', 'tsx'],
     serialization: 'advanced',
@@ -105,7 +105,7 @@ class Load {
   }
 }
 
-class Hop {
+export class Hop {
   private readonly bootstrap: string
   private readonly load: Load
   private readonly codec = createCodec()

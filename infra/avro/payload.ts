@@ -8,6 +8,7 @@
  */
 import avsc from 'avsc'
 import { MillraceError } from '../../schemas/errors.ts'
+import { fastTypeOf } from './fast-types.ts'
 import { type DecodeLimits, isExactLong, type Skim, skimOf } from './skim.ts'
 
 /** A schema as avsc's type; unions give plain values, wrapped in `{branch: value}` only where they would be ambiguous. */
@@ -17,7 +18,7 @@ export const typeOfSchema = (schema: string, options: Partial<avsc.ForSchemaOpti
     return avsc.Type.forSchema(parsed, {
       wrapUnions: 'auto',
       omitRecordMethods: true,
-      typeHook: (part) => (isLongSchema(part) ? EXACT_LONG : undefined),
+      typeHook: (part, hookOptions) => (isLongSchema(part) ? EXACT_LONG : fastTypeOf(part, hookOptions)),
       ...options,
     })
   } catch (cause) {

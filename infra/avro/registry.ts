@@ -144,6 +144,9 @@ export const schemaRegistry = (options: RegistryOptions): SchemaRegistry => {
   }
 }
 
+/** Keeps the client from its own default level, and from setting that on a new subject. */
+const NO_LEVEL: object = { compatibility: undefined }
+
 /** The client insists on a compatibility level; whichever the subject has is right. */
 const register = async (
   client: Client,
@@ -151,7 +154,7 @@ const register = async (
   schema: { type: SchemaType.AVRO; schema: string },
 ): Promise<{ id: number }> => {
   try {
-    return await client.register(schema, { subject, updateConfig: false })
+    return await client.register(schema, Object.assign({ subject }, NO_LEVEL))
   } catch (error) {
     const level = /^Compatibility does not match .*!= (\w+)\)$/.exec(
       error instanceof Error ? error.message : '',

@@ -138,7 +138,9 @@ export const createMetrics = (): Metrics => {
         values
           .map((value) => ({
             name: 'metricName' in value ? String(value.metricName) : name,
-            labels: Object.fromEntries(Object.entries(value.labels).map(([key, label]) => [key, String(label)])),
+            labels: Object.fromEntries(
+              Object.entries(value.labels).map(([key, label]) => [key, String(label)]),
+            ),
             value: value.value,
           }))
           .filter((sample) => !sample.name.endsWith('_bucket') && Number.isFinite(sample.value)),

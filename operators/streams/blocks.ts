@@ -36,7 +36,10 @@ export class BlockGatherer {
   private readonly ends: Map<string, number>
   private readonly gathering = new Map<string, Gathering>()
 
-  /** @param positions committed positions by topic; a topic without one begins at its first batch. */
+  /**
+   * @param positions where each topic's first block begins; a topic without one begins at its first batch. What comes from before is in
+   * a block already and is passed over.
+   */
   constructor(options: BlockOptions, positions: ReadonlyMap<string, number>) {
     this.options = options
     this.ends = new Map(positions)
@@ -44,7 +47,8 @@ export class BlockGatherer {
 
   /** Takes a batch in. Batches of a topic come in order; an idle one brings nothing. */
   add({ topic, partition, records, nextOffset, idle }: SourceBatch, now: number): void {
-    if (idle) return
+    const end = this.ends.get(topic) ?? Number.NEGATIVE_INFINITY
+    if (idle || nextOffset <= end) return
     let block = this.gathering.get(topic)
     if (block === undefined) {
       block = {
@@ -56,7 +60,7 @@ export class BlockGatherer {
       }
       this.gathering.set(topic, block)
     }
-    for (const record of records) block.records.push(record)
+    for (const record of records) if (record.offset >= end) block.records.push(record)
     block.to = nextOffset
     this.ends.set(topic, nextOffset)
   }

@@ -77,7 +77,6 @@ export const featureDimension = (definition: FeaturesDefinition): number => layo
 export const createFeaturizer = (definition: FeaturesDefinition): Featurizer => {
   const { context, arm, contextSize, armSize, interactions, bias, dimension, ignoreUnknown } =
     layout(definition)
-  const ids = new Set<string>()
   const writeContext = writer(context, ignoreUnknown)
   const writeArm = writer(arm, ignoreUnknown)
   let buffer = new Float64Array(16 * dimension)
@@ -96,14 +95,11 @@ export const createFeaturizer = (definition: FeaturesDefinition): Featurizer => 
   const featurize = (request: FeatureRequest): FeaturizedArms => {
     const count = request.arms.length
     if (count === 0) throw new MillraceError('EMPTY_ARMS', 'arms: the request names none')
-    ids.clear()
     const arms = new Array<string>(count)
-    for (let a = 0; a < count; a++) {
-      const { id } = request.arms[a]!
-      arms[a] = id
-      if (ids.size === ids.add(id).size)
-        throw new MillraceError('DUPLICATE_ARM', `arms[${a}]: '${id}' is named twice`)
-    }
+    for (let a = 0; a < count; a++) arms[a] = request.arms[a]!.id
+    const twice = count <= FEW_ARMS ? repeatedAmongFew(arms) : repeatedAmongMany(arms)
+    if (twice >= 0)
+      throw new MillraceError('DUPLICATE_ARM', `arms[${twice}]: '${arms[twice]}' is named twice`)
     const vectors = view(count)
     vectors.fill(0, 0, dimension)
     writeContext(request.context, vectors, 0, 'context')
@@ -124,6 +120,23 @@ export const createFeaturizer = (definition: FeaturesDefinition): Featurizer => 
     return { arms, vectors, oneVector: armSize === 0 }
   }
   return Object.assign(featurize, { dimension })
+}
+
+/** Up to so many arms, comparing all pairs beats filling a set. */
+const FEW_ARMS = 16
+
+/** Index of the first arm that was named before, or -1. */
+const repeatedAmongFew = (arms: readonly string[]): number => {
+  for (let a = 1; a < arms.length; a++) {
+    const id = arms[a]
+    for (let b = 0; b < a; b++) if (arms[b] === id) return a
+  }
+  return -1
+}
+
+const repeatedAmongMany = (arms: readonly string[]): number => {
+  if (new Set(arms).size === arms.length) return -1
+  return arms.findIndex((id, a) => arms.indexOf(id) < a)
 }
 
 const layout = (definition: FeaturesDefinition) => {

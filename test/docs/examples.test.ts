@@ -100,7 +100,7 @@ describe('examples', () => {
     expect(operators.filter((page) => !examples.some(({ name }) => name.startsWith(page)))).toEqual([])
   })
 
-  it('type-check', () => {
+  it('type-check', { timeout: 120_000 }, () => {
     expect(problemsOf(examples)).toEqual([])
   })
 

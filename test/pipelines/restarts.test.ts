@@ -167,9 +167,10 @@ describeWithClickHouse('with ClickHouse', () => {
             return {
               ...ch,
               insertBlock: async (block: Parameters<typeof ch.insertBlock>[0]) => {
-                if (++inserted === 3 && when === 'before') throw new Error('it died')
+                const dies = ++inserted === 3
+                if (dies && when === 'before') throw new Error('it died')
                 await ch.insertBlock(block)
-                if (inserted === 3) throw new Error('it died')
+                if (dies) throw new Error('it died')
               },
             }
           },

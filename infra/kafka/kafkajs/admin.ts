@@ -1,25 +1,11 @@
 /** Topics, offsets and committed positions, through kafkajs. Every call is patient with a cluster that starts or fails over. */
 import type { Admin as KafkajsAdmin } from 'kafkajs'
-import { MillraceError } from '../../../schemas/errors.ts'
-import type { Admin, Position, TopicDescription, TopicOffsets } from '../port.ts'
-import { type Client, closeSoon, type OpenCluster, openCluster, patiently } from './client.ts'
-
-export interface ClosableAdmin extends Admin {
-  /** The limit of one record batch in bytes, by topic: its `max.message.bytes`. */
-  maxMessageBytes(topic: string): Promise<number>
-  close(): Promise<void>
-}
+import { type ClosableAdmin, closeSoon, groupIdOf, missingTopic, patiently } from '../adapter/driver.ts'
+import type { Position, TopicDescription, TopicOffsets } from '../port.ts'
+import { type Client, type OpenCluster, openCluster } from './client.ts'
 
 const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 const TOPIC_RESOURCE = 2
-
-export const groupIdOf = (app: string, job: string): string => `${app}-${job}`
-
-export const missingTopic = (topics: readonly string[], address: string): MillraceError =>
-  new MillraceError(
-    'MISSING_TOPIC',
-    `Kafka at ${address} has no topic ${topics.join(', ')}. Create it, or let millrace do so with --create-topics.`,
-  )
 
 class KafkajsAdapterAdmin implements ClosableAdmin {
   readonly #client: Client
@@ -107,7 +93,8 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
             .filter(({ offset }) => Number(offset) >= 0)
             .map(({ partition, offset, metadata }) => [
               partition,
-              { offset: Number(offset), metadata: metadata ?? '' },
+              // librdkafka ends metadata with a zero byte.
+              { offset: Number(offset), metadata: metadata?.replace(/\0$/, '') ?? '' },
             ]),
         ),
       ]),

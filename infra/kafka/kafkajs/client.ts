@@ -1,11 +1,10 @@
 /**
  * kafkajs, tuned: a quick inner retry (5–20 ms, 0.4 s in all) so that a transaction that meets the end of the one before it goes on
- * at once, and a patient outer one for a cluster that starts, fails over or is away. Nothing is printed.
+ * at once; the patient outer one (`patiently`) is for a cluster that starts, fails over or is away. Nothing is printed.
  *
  * `openCluster` gives kafkajs's own connection to the cluster, which it hands to partition assigners: metadata, offsets and raw
  * fetches, with no consumer group.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Cluster,
   type ISocketFactory,
@@ -14,7 +13,7 @@ import {
   logLevel,
   type SASLOptions,
 } from 'kafkajs'
-import { MillraceError } from '../../../schemas/errors.ts'
+import { closeSoon, type Patience } from '../adapter/driver.ts'
 import { addressOf, DEFAULT_PATIENCE_MS, type KafkaConnectionOptions } from '../connection.ts'
 import { isTransient, toMillraceError } from './errors.ts'
 
@@ -24,10 +23,8 @@ export interface KafkajsOptions extends KafkaConnectionOptions {
 }
 
 /** What every part of the adapter shares. */
-export interface Client {
+export interface Client extends Patience {
   readonly kafka: Kafka
-  readonly address: string
-  readonly patienceMs: number
 }
 
 export const QUICK_RETRY = { initialRetryTime: 5, maxRetryTime: 20, retries: 20 }
@@ -63,48 +60,14 @@ export const createClient = (options: KafkajsOptions): Client => {
         ? { mechanism: sasl.mechanism, oauthBearerProvider: async () => ({ value: await sasl.token() }) }
         : sasl
     ) as SASLOptions
+  const address = addressOf(options)
   return {
     kafka: new Kafka(config),
-    address: addressOf(options),
+    address,
     patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
+    isTransient,
+    toMillraceError: (error, fallback) => toMillraceError(error, address, fallback),
   }
-}
-
-/**
- * Runs `attempt` until it succeeds, with backoff from 20 ms to 1 s, for as long as the cluster's trouble may pass.
- * @throws MillraceError KAFKA_UNAVAILABLE when patience or `signal` ends it; what is not transient at once.
- */
-export const patiently = async <T>(
-  { address, patienceMs }: Client,
-  attempt: () => Promise<T>,
-  signal?: AbortSignal,
-): Promise<T> => {
-  const deadline = Date.now() + patienceMs
-  for (let wait = 20; ; wait = Math.min(wait * 2, 1000)) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (!isTransient(error)) throw toMillraceError(error, address, 'KAFKA_UNAVAILABLE')
-      if (Date.now() + wait > deadline || signal?.aborted) throw unavailable(address, patienceMs, error)
-      await sleep(wait)
-    }
-  }
-}
-
-export const unavailable = (address: string, patienceMs: number, cause: unknown): MillraceError =>
-  new MillraceError(
-    'KAFKA_UNAVAILABLE',
-    `Kafka at ${address} did not answer for ${Math.round(patienceMs / 1000)} s (${(cause as Error)?.message}). ` +
-      'Start it, correct the address, or run with --kafka local.',
-    { cause },
-  )
-
-/** Waits for an end to be made, but no longer than 2 s: kafkajs waits up to 30 s for answers that a dead connection never gives. */
-export const closeSoon = async (closing: Promise<unknown> | undefined): Promise<void> => {
-  const late = new AbortController()
-  const limit = sleep(2000, undefined, { signal: late.signal, ref: false }).catch(() => {})
-  await Promise.race([closing?.catch(() => {}), limit])
-  late.abort()
 }
 
 export interface OpenCluster {

@@ -9,33 +9,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from 'kafkajs'
-import { MillraceError } from '../../../schemas/errors.ts'
+import type { MillraceError } from '../../../schemas/errors.ts'
+import { type Fetcher, type FetcherOptions, outOfRange, patiently, unavailable } from '../adapter/driver.ts'
 import type { Batch, ConsumedRecord } from '../port.ts'
-import { type Client, type OpenCluster, openCluster, patiently, unavailable } from './client.ts'
+import { type Client, type OpenCluster, openCluster } from './client.ts'
 import { isTransient, toMillraceError, typeOf } from './errors.ts'
-
-export interface FetcherInput {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  /** Where to end (exclusive); endless where absent. */
-  readonly to?: number
-}
-
-export interface FetcherOptions {
-  readonly inputs: readonly FetcherInput[]
-  readonly maxBatchRecords: number
-  readonly idleMs?: number
-}
-
-export interface Fetcher {
-  /**
-   * The next batch; undefined when every input has reached its end, or after `close`. One call at a time.
-   * @throws MillraceError OFFSET_OUT_OF_RANGE, MISSING_TOPIC, KAFKA_UNAVAILABLE
-   */
-  next(): Promise<Batch | undefined>
-  close(): Promise<void>
-}
 
 interface FetchedMessage {
   readonly key: Buffer | null
@@ -301,12 +279,6 @@ class ClusterFetcher implements Fetcher {
 class TransientError extends Error {
   readonly retriable = true
 }
-
-export const outOfRange = (topic: string, partition: number, offset: number): MillraceError =>
-  new MillraceError(
-    'OFFSET_OUT_OF_RANGE',
-    `offset ${offset} of ${topic}/${partition} is no longer there (or not yet): it was removed by retention before it was read`,
-  )
 
 /** Connects and checks that every offset is still there. @throws MillraceError as `next`. */
 export const createFetcher = async (client: Client, options: FetcherOptions): Promise<Fetcher> => {

@@ -64,6 +64,7 @@ export const describeAdmin = (scene: Scene): void => {
       const { task, batch } = await scene.batch(member)
       expect(task.committed.get(topic)?.metadata ?? '').toBe('')
       await task.commit({ outputs: [], positions: new Map([[topic, { offset: 1, metadata: 'half' }]]) })
+      await scene.stands(broker, { app, job }, topic, 1, { offset: 1, metadata: 'half' })
       const after = await broker.admin.committed(app, job, [topic])
       expect([...(after.get(topic) ?? [])]).toEqual([[1, { offset: 1, metadata: 'half' }]])
       expect(await broker.admin.committed(app, 'other', [topic])).not.toEqual(after)

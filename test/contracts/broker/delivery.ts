@@ -30,10 +30,10 @@ export const describeDelivery = (scene: Scene): void => {
         ],
         positions: new Map([[input, { offset: batch.nextOffset }]]),
       })
-      expect(await scene.values(broker, output)).toEqual(['A', 'B'])
+      await scene.shows(broker, output, ['A', 'B'])
+      await scene.shows(broker, second, ['C'])
       expect(await scene.readAll(broker, second)).toMatchObject([{ partition: 2, value: 'C' }])
-      const committed = await broker.admin.committed(options.app, options.job, [input])
-      expect(committed.get(input)?.get(0)).toEqual({ offset: batch.nextOffset, metadata: '' })
+      await scene.stands(broker, options, input, 0, { offset: batch.nextOffset, metadata: '' })
     })
 
     it('leave nothing when the process ends before its commit', async () => {
@@ -128,7 +128,7 @@ export const describeDelivery = (scene: Scene): void => {
       )
       expect(await scene.values(broker, output)).toEqual([])
       await task.commit({ outputs: records(output, 'instead'), positions })
-      expect(await scene.values(broker, output)).toEqual(['instead'])
+      await scene.shows(broker, output, ['instead'])
     })
 
     it('may hold more bytes than one message', async () => {
@@ -139,7 +139,7 @@ export const describeDelivery = (scene: Scene): void => {
         outputs: records(output, ...Array<string>(1000).fill(value)),
         positions: new Map([[input, { offset: batch.nextOffset }]]),
       })
-      expect(await scene.values(broker, output)).toHaveLength(1000)
+      await scene.until('outputs', async () => (await scene.values(broker, output)).length === 1000)
     })
   })
 
@@ -170,7 +170,7 @@ export const describeDelivery = (scene: Scene): void => {
       await scene.refused(task.checkpoint(commit(tooLong)), 'METADATA_TOO_LARGE')
       expect(await broker.admin.offsets(output)).toEqual([{ partition: 0, earliest: 0, latest: 0 }])
       await task.commit(commit('short'))
-      expect(await scene.values(broker, output)).toEqual(['A'])
+      await scene.shows(broker, output, ['A'])
     })
   })
 
@@ -193,8 +193,7 @@ export const describeDelivery = (scene: Scene): void => {
       expect(second.batch.records[0]?.offset).toBe(batch.records.at(-1)!.offset + 1)
       await commitBatch(task, second.batch)
       await scene.batch(member, 3)
-      const committed = await broker.admin.committed(options.app, options.job, [input])
-      expect(committed.get(input)?.get(0)?.offset).toBe(second.batch.nextOffset)
+      await scene.stands(broker, options, input, 0, { offset: second.batch.nextOffset, metadata: '' })
     })
 
     it('keeps the batch open over a checkpoint', async () => {
@@ -205,9 +204,8 @@ export const describeDelivery = (scene: Scene): void => {
         outputs: records(output, 'plan'),
         positions: new Map([[input, { offset: 0, metadata: 'planned' }]]),
       })
-      const committed = await broker.admin.committed(options.app, options.job, [input])
-      expect(committed.get(input)?.get(0)).toEqual({ offset: 0, metadata: 'planned' })
-      expect(await scene.values(broker, output)).toEqual(['plan'])
+      await scene.stands(broker, options, input, 0, { offset: 0, metadata: 'planned' })
+      await scene.shows(broker, output, ['plan'])
       expect(member.batches).toHaveLength(1)
       await commitBatch(task, batch)
       expect(text((await scene.batch(member, 2)).batch.records[0]!.value)).toBe('b')

@@ -95,9 +95,8 @@ export const describeGroups = (scene: Scene): void => {
         'STALE_GENERATION',
       )
       await commitBatch(task, batch, output)
-      expect(await scene.values(broker, output)).toEqual([`v${task.partition}`])
-      const committed = await broker.admin.committed(options.app, options.job, [input])
-      expect(committed.get(input)?.get(task.partition)).toEqual({ offset: batch.nextOffset, metadata: '' })
+      await scene.shows(broker, output, [`v${task.partition}`])
+      await scene.stands(broker, options, input, task.partition, { offset: batch.nextOffset, metadata: '' })
       expect(former.open.get(task.partition)).toBeUndefined()
     })
 
@@ -122,7 +121,7 @@ export const describeGroups = (scene: Scene): void => {
       )
       expect(member.lost).toEqual(['PRODUCER_FENCED'])
       await commitBatch(again.task, again.batch, output)
-      expect(await scene.values(broker, output)).toEqual(['a', 'b'])
+      await scene.shows(broker, output, ['a', 'b'])
     })
 
     it('leave cleanly in the middle of a batch, which is then given again', async () => {

@@ -5,7 +5,14 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Subscription } from 'rxjs'
 import { expect } from 'vitest'
-import type { Batch, Broker, OutputRecord, Task, TaskGroupOptions } from '../../../infra/kafka/port.ts'
+import type {
+  Batch,
+  Broker,
+  OutputRecord,
+  Position,
+  Task,
+  TaskGroupOptions,
+} from '../../../infra/kafka/port.ts'
 import { codeOf, type ErrorCode } from '../../../schemas/errors.ts'
 
 export interface OpenTransaction {
@@ -125,6 +132,25 @@ export class Scene {
   /** The values of `readAll`. */
   async values(broker: Broker, topic: string): Promise<string[]> {
     return (await this.readAll(broker, topic)).map(({ value }) => value)
+  }
+
+  /** Waits until a topic reads so: Kafka acknowledges the end of a transaction a moment before it shows it. */
+  async shows(broker: Broker, topic: string, values: readonly string[]): Promise<void> {
+    const { patienceMs: timeout } = this
+    await expect.poll(() => this.values(broker, topic), { timeout }).toEqual(values)
+  }
+
+  /** Waits until the job's position in partition `at` of a topic is so. */
+  async stands(
+    broker: Broker,
+    { app, job }: Pick<TaskGroupOptions, 'app' | 'job'>,
+    topic: string,
+    at: number,
+    position: Position,
+  ): Promise<void> {
+    const { patienceMs: timeout } = this
+    const committed = async () => (await broker.admin.committed(app, job, [topic])).get(topic)?.get(at)
+    await expect.poll(committed, { timeout }).toEqual(position)
   }
 
   /** Joins a job's group; without `onBatch` its batches wait for the test. */

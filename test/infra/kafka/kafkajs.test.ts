@@ -1,13 +1,10 @@
 /** The kafkajs adapter on a real Apache Kafka: the contract of every broker. */
 import { randomUUID } from 'node:crypto'
 import net from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
-import { isDeepStrictEqual } from 'node:util'
 import { type ISocketFactory, Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKafkajsBroker } from '../../../infra/kafka/kafkajs/broker.ts'
-import type { Broker } from '../../../infra/kafka/port.ts'
 import { type BrokerHarness, describeBroker } from '../../contracts/broker.ts'
 import { acquireKafka, kafkaMissing, releaseKafka } from '../../kafka-server.ts'
 
@@ -43,48 +40,12 @@ const breakingSockets = (when: 'before' | 'after', forever: boolean): ISocketFac
   }
 }
 
-/**
- * Kafka acknowledges the end of a transaction a moment before it shows it. The contract reads at once what it committed, so this
- * asks until two answers in a row agree.
- */
-const settled = (broker: Broker): Broker => {
-  const twice =
-    <A extends unknown[], T>(ask: (...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => {
-      let answer = await ask(...args)
-      for (;;) {
-        await sleep(50)
-        const again = await ask(...args)
-        if (isDeepStrictEqual(again, answer)) return again
-        answer = again
-      }
-    }
-  const { admin } = broker
-  return {
-    kind: broker.kind,
-    address: broker.address,
-    admin: {
-      clusterId: () => admin.clusterId(),
-      describe: (topics) => admin.describe(topics),
-      create: (topics) => admin.create(topics),
-      offsets: twice((topic: string) => admin.offsets(topic)),
-      committed: twice((app: string, job: string, topics: readonly string[]) =>
-        admin.committed(app, job, topics),
-      ),
-    },
-    tasks: (options) => broker.tasks(options),
-    read: (options, each, signal) => broker.read(options, each, signal),
-    writer: () => broker.writer(),
-    close: () => broker.close(),
-  }
-}
-
 describe.skipIf(kafkaMissing)('kafkajs', () => {
   let bootstrap = ''
   let kafka: Kafka
   const harness: BrokerHarness = {
     patienceMs: 20_000,
-    connect: async () => settled(await createKafkajsBroker({ brokers: [bootstrap] })),
+    connect: () => createKafkajsBroker({ brokers: [bootstrap] }),
     connectDoomed: () =>
       createKafkajsBroker({ brokers: [bootstrap], socketFactory: breakingSockets('before', true) }),
     async transaction(records, transactionalId = `test-${Math.random().toString(36).slice(2)}`) {

@@ -1,37 +1,30 @@
 /**
- * Membership in a job's group. kafkajs's consumer keeps it (join, heartbeats, rebalances) and fetches nothing: all partitions stay
- * paused and each task fetches for itself (fetcher.ts). So heartbeats never wait for work, and tasks open as soon as they are
- * assigned.
+ * A job's group. Its membership (join, heartbeats, rebalances) fetches nothing, and each task fetches for itself: so heartbeats never
+ * wait for work, and tasks open as soon as they are assigned.
  *
  * A task that stays assigned over a rebalance goes on: had anybody else opened it in between, its producer would be fenced. A
  * fenced task means that this member's view of the group is stale: it leaves with all its tasks and joins again, and never initialises
- * on its own. After a commit in doubt the next successful heartbeat must come first.
+ * on its own. After a commit in doubt the next sign that it is well must come first.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Consumer } from 'kafkajs'
 import type { Subscriber } from 'rxjs'
 import type { MillraceError } from '../../../schemas/errors.ts'
 import type { Task, TaskGroupOptions } from '../port.ts'
-import { type ClosableAdmin, groupIdOf } from './admin.ts'
-import { createAssigner } from './assigner.ts'
-import { type Client, closeSoon, patiently, unavailable } from './client.ts'
-import { isTransient, toMillraceError } from './errors.ts'
+import { type Driver, groupIdOf, type Membership, patiently, unavailable } from './driver.ts'
 import { checkTopics, openTask } from './opening.ts'
-import type { Packer } from './outputs.ts'
-import type { KafkajsTask } from './task.ts'
+import type { Packer } from './packing.ts'
+import type { OwnedTask } from './task.ts'
 
 const DEFAULT_SESSION_TIMEOUT_MS = 10_000
-const LOOP_MS = 50
 
 /** A task held or being opened; `closed` says that it is no longer wanted. */
 interface Holding {
-  task: KafkajsTask | undefined
+  task: OwnedTask | undefined
   closed: boolean
 }
 
 export class Group {
-  readonly #client: Client
-  readonly #admin: ClosableAdmin
+  readonly #driver: Driver
   readonly #packer: Packer
   readonly #options: TaskGroupOptions
   readonly #subscriber: Subscriber<Task>
@@ -40,24 +33,17 @@ export class Group {
   /** Ends of tasks given up that are still under way. */
   readonly #ending = new Set<Promise<void>>()
   #assigned: ReadonlySet<number> = new Set()
-  #consumer: Consumer | undefined
+  #membership: Membership | undefined
   #joining: Promise<void> | undefined
   /** Asked to join again while joining. */
   #again = false
-  #onHeartbeat: (() => void)[] = []
+  #onWell: (() => void)[] = []
   /** When the group was last known to be well. */
   #wellAt = Date.now()
   #leaving: Promise<void> | undefined
 
-  constructor(
-    client: Client,
-    admin: ClosableAdmin,
-    packer: Packer,
-    options: TaskGroupOptions,
-    subscriber: Subscriber<Task>,
-  ) {
-    this.#client = client
-    this.#admin = admin
+  constructor(driver: Driver, packer: Packer, options: TaskGroupOptions, subscriber: Subscriber<Task>) {
+    this.#driver = driver
     this.#packer = packer
     this.#options = options
     this.#subscriber = subscriber
@@ -65,7 +51,7 @@ export class Group {
 
   async start(): Promise<void> {
     try {
-      await checkTopics({ client: this.#client, admin: this.#admin }, this.#options)
+      await checkTopics(this.#driver, this.#options)
       this.#rejoin(false)
     } catch (error) {
       this.#fail(error)
@@ -79,7 +65,7 @@ export class Group {
     this.#leaving ??= (async () => {
       await this.#settled()
       await this.#joining?.catch(() => {})
-      await this.#dropConsumer()
+      await this.#dropMembership()
       await this.#settled()
     })()
     return this.#leaving
@@ -92,7 +78,7 @@ export class Group {
     if (this.#again) return
     this.#giveUp()
     this.#joining = (async () => {
-      await this.#dropConsumer()
+      await this.#dropMembership()
       if (troubled) await sleep(200)
       await this.#settled()
       if (!this.#left.signal.aborted) await this.#join()
@@ -106,49 +92,39 @@ export class Group {
 
   async #join(): Promise<void> {
     const { app, job, topics, sessionTimeoutMs = DEFAULT_SESSION_TIMEOUT_MS } = this.#options
-    const consumer = this.#client.kafka.consumer({
-      groupId: groupIdOf(app, job),
-      partitionAssigners: [createAssigner(() => [...this.#held.keys()])],
-      sessionTimeout: sessionTimeoutMs,
-      rebalanceTimeout: Math.max(sessionTimeoutMs, 5000),
-      heartbeatInterval: Math.min(500, Math.floor(sessionTimeoutMs / 4)),
-      maxWaitTimeInMs: LOOP_MS,
-      allowAutoTopicCreation: false,
-      retry: { retries: 20, restartOnFailure: async () => false },
-    })
-    this.#consumer = consumer
-    const { GROUP_JOIN, HEARTBEAT, CRASH } = consumer.events
-    consumer.on(GROUP_JOIN, ({ payload: { memberAssignment } }) => {
-      if (consumer !== this.#consumer) return
-      consumer.pause(topics.map((topic) => ({ topic })))
-      this.#well()
-      this.#assign(memberAssignment[topics[0]!] ?? [])
-    })
-    consumer.on(HEARTBEAT, () => {
-      if (consumer === this.#consumer) this.#well()
-    })
-    consumer.on(CRASH, ({ payload: { error } }) => {
-      if (consumer !== this.#consumer) return
-      if (!isTransient(error)) this.#fail(error)
-      else if (Date.now() - this.#wellAt > this.#client.patienceMs)
-        this.#fail(unavailable(this.#client.address, this.#client.patienceMs, error))
-      else setImmediate(() => this.#rejoin(true))
-    })
-    await patiently(
-      this.#client,
-      async () => {
-        await consumer.connect()
-        await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+    const { patienceMs, address } = this.#driver
+    /** Events of a membership given up are no longer heard. */
+    const current =
+      <A extends unknown[]>(listen: (...args: A) => void) =>
+      (...args: A) => {
+        if (membership === this.#membership) listen(...args)
+      }
+    const outOfPatience = (error: unknown) =>
+      Date.now() - this.#wellAt > patienceMs && this.#fail(unavailable(address, patienceMs, error))
+    const membership: Membership = this.#driver.membership(
+      { groupId: groupIdOf(app, job), topics, sessionTimeoutMs, held: () => [...this.#held.keys()] },
+      {
+        assigned: current((numbers) => {
+          this.#well()
+          this.#assign(numbers)
+        }),
+        well: current(() => this.#well()),
+        ailing: current(outOfPatience),
+        ended: current((error) => {
+          if (!this.#driver.isTransient(error)) this.#fail(error)
+          else if (Date.now() - this.#wellAt > patienceMs) outOfPatience(error)
+          else setImmediate(() => this.#rejoin(true))
+        }),
       },
-      this.#left.signal,
     )
-    if (this.#left.signal.aborted) return
-    await consumer.run({ autoCommit: false, eachBatch: async () => {} })
+    this.#membership = membership
+    await patiently(this.#driver, () => membership.connect(), this.#left.signal)
+    if (!this.#left.signal.aborted) await membership.run()
   }
 
   #well(): void {
     this.#wellAt = Date.now()
-    for (const resolve of this.#onHeartbeat.splice(0)) resolve()
+    for (const resolve of this.#onWell.splice(0)) resolve()
   }
 
   #assign(numbers: readonly number[]): void {
@@ -162,8 +138,7 @@ export class Group {
     this.#held.set(number, holding)
     const opening = openTask(
       {
-        client: this.#client,
-        admin: this.#admin,
+        driver: this.#driver,
         packer: this.#packer,
         options: this.#options,
         signal: this.#left.signal,
@@ -183,7 +158,7 @@ export class Group {
     this.#track(opening)
   }
 
-  #lost(number: number, holding: Holding, task: KafkajsTask, error: MillraceError): void {
+  #lost(number: number, holding: Holding, task: OwnedTask, error: MillraceError): void {
     if (holding.closed) return
     holding.closed = true
     this.#held.delete(number)
@@ -193,7 +168,7 @@ export class Group {
     else if (error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'KAFKA_UNAVAILABLE')
       setImmediate(() => this.#fail(error))
     else
-      this.#onHeartbeat.push(() => {
+      this.#onWell.push(() => {
         if (this.#assigned.has(number) && !this.#held.has(number)) this.#open(number)
       })
   }
@@ -206,7 +181,7 @@ export class Group {
 
   #giveUp(): void {
     this.#assigned = new Set()
-    this.#onHeartbeat = []
+    this.#onWell = []
     for (const [number, holding] of this.#held) this.#close(number, holding)
   }
 
@@ -219,15 +194,15 @@ export class Group {
     while (this.#ending.size > 0) await Promise.allSettled(this.#ending)
   }
 
-  async #dropConsumer(): Promise<void> {
-    const consumer = this.#consumer
-    this.#consumer = undefined
-    await closeSoon(consumer?.disconnect())
+  async #dropMembership(): Promise<void> {
+    const membership = this.#membership
+    this.#membership = undefined
+    await membership?.close()
   }
 
   #fail(error: unknown): void {
     if (this.#left.signal.aborted) return
     void this.leave()
-    this.#subscriber.error(toMillraceError(error, this.#client.address, 'KAFKA_UNAVAILABLE'))
+    this.#subscriber.error(this.#driver.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
   }
 }

@@ -1,19 +1,16 @@
 /** Follows partitions with no group and no commit: a fetcher of its own, from given offsets to given ends. */
 import { MillraceError } from '../../../schemas/errors.ts'
 import type { Batch, ReadOptions } from '../port.ts'
-import type { ClosableAdmin } from './admin.ts'
-import type { Client } from './client.ts'
-import { createFetcher, type FetcherInput, outOfRange } from './fetcher.ts'
+import { type Driver, type FetcherInput, outOfRange } from './driver.ts'
 
 /** Behaves as `Broker.read`. */
 export const readPartitions = async (
-  client: Client,
-  admin: ClosableAdmin,
+  driver: Driver,
   { topic, from, to, maxBatchRecords = 1000 }: ReadOptions,
   each: (batch: Batch) => Promise<void> | void,
   signal?: AbortSignal,
 ): Promise<void> => {
-  const offsets = await admin.offsets(topic)
+  const offsets = await driver.admin.offsets(topic)
   const earliest = new Map(offsets.map((partition) => [partition.partition, partition.earliest]))
   const inputs: FetcherInput[] = []
   for (const [partition, offset] of from ?? earliest) {
@@ -21,7 +18,7 @@ export const readPartitions = async (
     if (first === undefined)
       throw new MillraceError(
         'MISSING_TOPIC',
-        `Kafka at ${client.address} has no partition ${topic}/${partition}`,
+        `Kafka at ${driver.address} has no partition ${topic}/${partition}`,
       )
     const end = to?.get(partition)
     // Partitions without an end of their own have none to wait for where others do.
@@ -31,7 +28,7 @@ export const readPartitions = async (
     inputs.push({ topic, partition, offset, ...(end === undefined ? {} : { to: end }) })
   }
   if (inputs.length === 0 || signal?.aborted) return
-  const fetcher = await createFetcher(client, { inputs, maxBatchRecords })
+  const fetcher = await driver.fetcher({ inputs, maxBatchRecords })
   const stop = () => void fetcher.close()
   signal?.addEventListener('abort', stop)
   try {

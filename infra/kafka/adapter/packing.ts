@@ -1,13 +1,24 @@
 /**
- * Packs records for kafkajs, which writes all it is given for a partition as one record batch: here they are dealt out over rounds so
- * that no batch exceeds its topic's `max.message.bytes`, and a record that never can is refused before anything is sent. Order within
- * a partition is kept from round to round. One object a record.
+ * Packs records for a client library, which may write all it is given for a partition as one record batch: here they are dealt out
+ * over rounds so that no batch exceeds its topic's `max.message.bytes`, and a record that never can is refused before anything is
+ * sent. Order within a partition is kept from round to round. One object a record.
  */
-import type { Message, ProducerBatch } from 'kafkajs'
 import { MillraceError } from '../../../schemas/errors.ts'
 import { partitionOf } from '../partitioner.ts'
 import type { OutputRecord } from '../port.ts'
-import { type ClosableAdmin, missingTopic } from './admin.ts'
+import { type ClosableAdmin, missingTopic } from './driver.ts'
+
+/** A record with its partition; its topic is that of the list it is in. */
+export interface PackedRecord {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly partition: number
+  readonly timestamp?: number
+  readonly headers?: Readonly<Record<string, Buffer>>
+}
+
+/** Records that may be under way together, by topic. */
+export type Round = readonly { readonly topic: string; readonly messages: readonly PackedRecord[] }[]
 
 interface Destination {
   readonly topic: string
@@ -22,12 +33,6 @@ interface Slot {
   round: number
   bytes: number
 }
-
-/** kafkajs asks for the partition of every message: it is already there. */
-export const asGiven =
-  () =>
-  ({ message }: { message: Message }): number =>
-    message.partition!
 
 const BATCH_OVERHEAD = 61
 /** Room for a record's timestamp and offset deltas to grow where it is not alone. */
@@ -59,10 +64,10 @@ const recordBytes = ({ key, value, headers }: OutputRecord): number => {
 
 export interface Packer {
   /**
-   * Requests to be sent one after another.
+   * Rounds to be sent one after another.
    * @throws MillraceError MISSING_TOPIC, MESSAGE_TOO_LARGE; nothing has been sent then.
    */
-  pack(records: readonly OutputRecord[]): Promise<ProducerBatch[]>
+  pack(records: readonly OutputRecord[]): Promise<Round[]>
 }
 
 export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
@@ -78,7 +83,7 @@ export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
     }
   }
 
-  const pack = async (records: readonly OutputRecord[]): Promise<ProducerBatch[]> => {
+  const pack = async (records: readonly OutputRecord[]): Promise<Round[]> => {
     const unknown = new Set<string>()
     const now = Date.now()
     let last = ''
@@ -90,7 +95,7 @@ export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
     }
     if (unknown.size > 0) await learn([...unknown])
 
-    const rounds: Map<string, Message[]>[] = []
+    const rounds: Map<string, PackedRecord[]>[] = []
     const slots = new Map<string, Slot[]>()
     for (const record of records) {
       const { topic, key, value, timestamp, headers } = record
@@ -119,16 +124,15 @@ export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
       const round = rounds[slot.round]!
       const messages = round.get(topic) ?? []
       if (messages.length === 0) round.set(topic, messages)
-      // kafkajs subtracts numbers or strings alike; its type asks for a string.
-      const message: Message = { key, value, partition }
-      if (timestamp !== undefined) message.timestamp = timestamp as unknown as string
-      if (headers !== undefined) message.headers = headers as Record<string, Buffer>
-      messages.push(message)
+      messages.push({
+        key,
+        value,
+        partition,
+        ...(timestamp === undefined ? {} : { timestamp }),
+        ...(headers === undefined ? {} : { headers }),
+      })
     }
-    return rounds.map((round) => ({
-      acks: -1,
-      topicMessages: [...round].map(([topic, messages]) => ({ topic, messages })),
-    }))
+    return rounds.map((round) => [...round].map(([topic, messages]) => ({ topic, messages })))
   }
 
   return { pack }

@@ -1,13 +1,11 @@
 /**
  * Writes outside any task: idempotent, acks from all replicas, one request under way at a time; what comes meanwhile goes together
- * with the next. After a failure the producer is made anew, since kafkajs's sequence numbers are then unsure.
+ * with the next. After a failure the producer is made anew, since its sequence numbers are then unsure.
  */
-import type { Producer } from 'kafkajs'
 import { MillraceError } from '../../../schemas/errors.ts'
 import type { OutputRecord, Writer } from '../port.ts'
-import { type Client, closeSoon, patiently, QUICK_RETRY } from './client.ts'
-import { toMillraceError } from './errors.ts'
-import { asGiven, type Packer } from './outputs.ts'
+import { type Driver, patiently, type Sender } from './driver.ts'
+import type { Packer } from './packing.ts'
 
 interface Waiting {
   readonly records: readonly OutputRecord[]
@@ -15,42 +13,25 @@ interface Waiting {
   failed(error: unknown): void
 }
 
-/** Enough for the quick retry to last as long as a leader takes to be replaced. */
-const SEND_RETRY = { ...QUICK_RETRY, maxRetryTime: 100, retries: 200 }
-
-class KafkajsWriter implements Writer {
-  readonly #client: Client
+class QueueingWriter implements Writer {
+  readonly #driver: Driver
   readonly #packer: Packer
-  #producer: Promise<Producer> | undefined
+  #sender: Promise<Sender> | undefined
   #waiting: Waiting[] = []
   #sending: Promise<void> | undefined
   #closed = false
 
-  constructor(client: Client, packer: Packer) {
-    this.#client = client
+  constructor(driver: Driver, packer: Packer) {
+    this.#driver = driver
     this.#packer = packer
   }
 
-  connect(): Promise<Producer> {
-    this.#producer ??= patiently(this.#client, async () => {
-      const producer = this.#client.kafka.producer({
-        idempotent: true,
-        allowAutoTopicCreation: false,
-        createPartitioner: asGiven,
-        retry: SEND_RETRY,
-      })
-      try {
-        await producer.connect()
-        return producer
-      } catch (error) {
-        await closeSoon(producer.disconnect())
-        throw error
-      }
+  connect(): Promise<Sender> {
+    this.#sender ??= patiently(this.#driver, () => this.#driver.sender())
+    this.#sender.catch(() => {
+      this.#sender = undefined
     })
-    this.#producer.catch(() => {
-      this.#producer = undefined
-    })
-    return this.#producer
+    return this.#sender
   }
 
   send(records: readonly OutputRecord[]): Promise<void> {
@@ -83,12 +64,12 @@ class KafkajsWriter implements Writer {
       }
       try {
         const rounds = await this.#packer.pack(records)
-        const producer = await this.connect()
-        for (const round of rounds) await producer.sendBatch(round)
+        const sender = await this.connect()
+        await sender.send(rounds)
         for (const { done } of ready) done()
       } catch (error) {
         if (!(error instanceof MillraceError)) await this.#drop()
-        const failure = toMillraceError(error, this.#client.address, 'KAFKA_UNAVAILABLE')
+        const failure = this.#driver.toMillraceError(error, 'KAFKA_UNAVAILABLE')
         for (const { failed } of ready) failed(failure)
       }
     }
@@ -97,9 +78,9 @@ class KafkajsWriter implements Writer {
   }
 
   async #drop(): Promise<void> {
-    const producer = await this.#producer?.catch(() => undefined)
-    this.#producer = undefined
-    await closeSoon(producer?.disconnect())
+    const sender = await this.#sender?.catch(() => undefined)
+    this.#sender = undefined
+    await sender?.close()
   }
 
   async close(): Promise<void> {
@@ -110,8 +91,8 @@ class KafkajsWriter implements Writer {
 }
 
 /** A writer, connected. @throws MillraceError KAFKA_UNAVAILABLE */
-export const createWriter = async (client: Client, packer: Packer): Promise<Writer> => {
-  const writer = new KafkajsWriter(client, packer)
+export const createWriter = async (driver: Driver, packer: Packer): Promise<Writer> => {
+  const writer = new QueueingWriter(driver, packer)
   await writer.connect()
   return writer
 }

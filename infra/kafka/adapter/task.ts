@@ -3,46 +3,34 @@
  * fetcher that begins there. The initialisation fences whoever owned the task before: of two owners, at most one can commit, and
  * what the other did is gone. A task once lost stays lost; its successor starts from what was committed.
  *
- * A transaction is sent as positions first, outputs next: the positions meet the end of the transaction before, and any
- * trouble of the coordinators, where they can be sent again without harm. An end that was not acknowledged may have happened:
- * COMMIT_UNKNOWN.
+ * An end that was not acknowledged may have happened: COMMIT_UNKNOWN.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Offsets, Producer, Transaction } from 'kafkajs'
 import { Observable, type Subscriber } from 'rxjs'
 import { MillraceError } from '../../../schemas/errors.ts'
 import { type Batch, METADATA_LIMIT, type Position, type Task, type TaskCommit } from '../port.ts'
-import { closeSoon } from './client.ts'
-import { isTransient, toMillraceError } from './errors.ts'
-import type { Fetcher } from './fetcher.ts'
-import type { Packer } from './outputs.ts'
+import type { Fetcher, Patience, Transactor } from './driver.ts'
+import type { Packer } from './packing.ts'
 
 export interface OpenedTask {
   readonly job: string
   readonly partition: number
   readonly committed: ReadonlyMap<string, Position>
-  readonly groupId: string
-  readonly producer: Producer
-  /** The transaction begun by the initialisation; nothing has been sent in it. */
-  readonly transaction: Transaction
+  readonly transactor: Transactor
   readonly fetcher: Fetcher
   readonly packer: Packer
-  readonly address: string
-  /** How long coordinators may take within a transaction. */
-  readonly patienceMs: number
+  readonly patience: Patience
   /** Told once when the task is lost: fenced, a commit in doubt, or inputs that cannot be read. */
-  readonly onLost: (task: KafkajsTask, error: MillraceError) => void
+  readonly onLost: (task: OwnedTask, error: MillraceError) => void
 }
 
 const revoked = () => new MillraceError('STALE_GENERATION', 'the task is no longer owned by this member')
 
-export class KafkajsTask implements Task {
+export class OwnedTask implements Task {
   readonly job: string
   readonly partition: number
   readonly committed: ReadonlyMap<string, Position>
   readonly batches: Observable<Batch>
   readonly #opened: OpenedTask
-  #transaction: Transaction
   #subscriber: Subscriber<Batch> | undefined
   /** Lets the next batch come; undefined while none is out. */
   #proceed: (() => void) | undefined
@@ -55,7 +43,6 @@ export class KafkajsTask implements Task {
     this.partition = opened.partition
     this.committed = opened.committed
     this.#opened = opened
-    this.#transaction = opened.transaction
     this.batches = new Observable((subscriber) => {
       if (this.#failure) subscriber.error(this.#failure)
       else if (this.#ended) subscriber.complete()
@@ -87,7 +74,7 @@ export class KafkajsTask implements Task {
       this.#proceed?.()
     }
     await this.#committing.catch(() => {})
-    await Promise.all([closeSoon(this.#opened.producer.disconnect()), this.#opened.fetcher.close()])
+    await Promise.all([this.#opened.transactor.close(), this.#opened.fetcher.close()])
   }
 
   async #deliver(subscriber: Subscriber<Batch>): Promise<void> {
@@ -103,7 +90,7 @@ export class KafkajsTask implements Task {
         this.#proceed = undefined
       }
     } catch (error) {
-      this.#lose(toMillraceError(error, this.#opened.address, 'KAFKA_UNAVAILABLE'))
+      this.#lose(this.#opened.patience.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
     }
   }
 
@@ -137,33 +124,12 @@ export class KafkajsTask implements Task {
     if (outputs.length === 0 && positions.size === 0) return
     const rounds = outputs.length > 0 ? await this.#opened.packer.pack(outputs) : []
     if (this.#ended) throw this.#failure ?? revoked()
-    const transaction = this.#transaction
     try {
-      if (positions.size > 0) await this.#sendPositions(transaction, positions)
-      for (const round of rounds) await transaction.sendBatch(round)
-      await transaction.commit()
-      this.#transaction = await this.#opened.producer.transaction()
+      await this.#opened.transactor.transact(positions, rounds)
     } catch (error) {
-      const failure = toMillraceError(error, this.#opened.address, 'COMMIT_UNKNOWN')
+      const failure = this.#opened.patience.toMillraceError(error, 'COMMIT_UNKNOWN')
       this.#lose(failure)
       throw failure
-    }
-  }
-
-  async #sendPositions(transaction: Transaction, positions: TaskCommit['positions']): Promise<void> {
-    const topics = [...positions].map(([topic, { offset, metadata = '' }]) => ({
-      topic,
-      partitions: [{ partition: this.partition, offset: String(offset), metadata }],
-    })) as Offsets['topics']
-    const deadline = Date.now() + this.#opened.patienceMs
-    for (let wait = 2; ; wait = Math.min(wait * 2, 200)) {
-      try {
-        await transaction.sendOffsets({ consumerGroupId: this.#opened.groupId, topics })
-        return
-      } catch (error) {
-        if (!isTransient(error) || Date.now() + wait > deadline) throw error
-        await sleep(wait)
-      }
     }
   }
 }

@@ -1,0 +1,104 @@
+/**
+ * Transactions and plain sends on kafkajs's producer.
+ *
+ * A transaction is sent as positions first, outputs next: the positions meet the end of the transaction before, and any trouble of
+ * the coordinators, where they can be sent again without harm.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Message, Offsets, Producer, ProducerBatch, ProducerConfig, Transaction } from 'kafkajs'
+import { closeSoon, type Driver, type Sender, type Transactor } from '../adapter/driver.ts'
+import type { Round } from '../adapter/packing.ts'
+import { type Client, QUICK_RETRY } from './client.ts'
+import { isTransient } from './errors.ts'
+
+/** kafkajs writes a produce request again for so long (100 ms apart) while its leader is being replaced. */
+const sendRetry = (timeoutMs: number) => ({
+  ...QUICK_RETRY,
+  maxRetryTime: 100,
+  retries: Math.ceil(timeoutMs / 100),
+})
+
+const SEND_PATIENCE_MS = 20_000
+
+/** kafkajs asks for the partition of every message: it is already there. */
+const asGiven =
+  () =>
+  ({ message }: { message: Message }): number =>
+    message.partition!
+
+/** kafkajs subtracts numbers or strings alike; its type asks for a string as the timestamp. */
+const requestOf = (round: Round): ProducerBatch => ({
+  acks: -1,
+  topicMessages: round as unknown as NonNullable<ProducerBatch['topicMessages']>,
+})
+
+const connected = async <T>(
+  { kafka }: Client,
+  config: ProducerConfig,
+  begin: (producer: Producer) => Promise<T>,
+): Promise<T> => {
+  const producer = kafka.producer({ ...config, allowAutoTopicCreation: false, createPartitioner: asGiven })
+  try {
+    await producer.connect()
+    return await begin(producer)
+  } catch (error) {
+    await closeSoon(producer.disconnect())
+    throw error
+  }
+}
+
+/** kafkajs initialises the producer with its first transaction, in which nothing has been sent. */
+export const createTransactor: (
+  client: Client,
+  options: Parameters<Driver['transactor']>[0],
+) => Promise<Transactor> = (client, { transactionalId, groupId, partition, timeoutMs }) =>
+  connected(
+    client,
+    { transactionalId, transactionTimeout: timeoutMs, maxInFlightRequests: 1, retry: sendRetry(timeoutMs) },
+    async (producer) => {
+      let transaction = await producer.transaction()
+
+      const sendPositions = async (positions: Parameters<Transactor['transact']>[0]): Promise<void> => {
+        const topics = [...positions].map(([topic, { offset, metadata = '' }]) => ({
+          topic,
+          partitions: [{ partition, offset: String(offset), metadata }],
+        })) as Offsets['topics']
+        await patientlySent(transaction, { consumerGroupId: groupId, topics }, timeoutMs)
+      }
+
+      return {
+        transact: async (positions, rounds) => {
+          if (positions.size > 0) await sendPositions(positions)
+          for (const round of rounds) await transaction.sendBatch(requestOf(round))
+          await transaction.commit()
+          transaction = await producer.transaction()
+        },
+        close: () => closeSoon(producer.disconnect()),
+      }
+    },
+  )
+
+const patientlySent = async (
+  transaction: Transaction,
+  offsets: Parameters<Transaction['sendOffsets']>[0],
+  patienceMs: number,
+): Promise<void> => {
+  const deadline = Date.now() + patienceMs
+  for (let wait = 2; ; wait = Math.min(wait * 2, 200)) {
+    try {
+      await transaction.sendOffsets(offsets)
+      return
+    } catch (error) {
+      if (!isTransient(error) || Date.now() + wait > deadline) throw error
+      await sleep(wait)
+    }
+  }
+}
+
+export const createSender = (client: Client): Promise<Sender> =>
+  connected(client, { idempotent: true, retry: sendRetry(SEND_PATIENCE_MS) }, async (producer) => ({
+    send: async (rounds) => {
+      for (const round of rounds) await producer.sendBatch(requestOf(round))
+    },
+    close: () => closeSoon(producer.disconnect()),
+  }))
