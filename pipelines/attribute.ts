@@ -2,8 +2,9 @@
  * attribute: decisions and rewards → outcomes. Each decision meets its reward, once, when its window closes. What the join still waits for
  * is rebuilt from the topics themselves: how far back rides with the committed position.
  */
-import { defer, from, map, type OperatorFunction, switchMap, tap } from 'rxjs'
+import { defer, from, map, type OperatorFunction, switchMap, takeUntil, tap } from 'rxjs'
 import type { Batch, Task } from '../infra/kafka/port.ts'
+import { crc32 } from '../operators/numerics/crc32.ts'
 import type { Inbound, Outbound, Outgoing } from '../operators/streams/batch.ts'
 import {
   type JoinInput,
@@ -24,6 +25,8 @@ export const attribute: Pipeline = {
   name: 'attribute',
   run: (runtime, stop) =>
     defer(() => runtime.codec.prepare(['outcome', 'outcome-correction', 'dead-letter'])).pipe(
+      // Subscribed from the start, so that a stop meanwhile is not missed.
+      takeUntil(stop),
       switchMap(() => {
         const inputs = joinInputs(runtime)
         return job(runtime, 'attribute', stop, {
@@ -31,10 +34,10 @@ export const attribute: Pipeline = {
           idleMs: runtime.config.join.idleTimeout,
           chain: (task, metrics) => (batches) =>
             from(openJoin(runtime, task, inputs)).pipe(
-              switchMap((join) =>
+              switchMap(({ join, position }) =>
                 batches.pipe(
                   decode(inputs, runtime.log),
-                  joined(join, task, inputs, runtime.now),
+                  joined(join, position, inputs, runtime.now),
                   deliver(runtime, 'attribute', task, metrics),
                   tap(() => metrics.pending(task.partition, join.waiting.decisions)),
                 ),
@@ -58,13 +61,13 @@ const joinInputs = (runtime: Runtime): Input<JoinEvent>[] => [
 const joined =
   (
     join: RewardJoin,
-    task: Task,
+    start: number,
     inputs: readonly Input<JoinEvent>[],
     now: () => number,
   ): OperatorFunction<Inbound<JoinEvent>, Outbound> =>
   (source) => {
     const leading = inputs[0]!.topic
-    let position = task.committed.get(leading)?.offset ?? 0
+    let position = start
     return source.pipe(
       map((inbound): Outbound => {
         const { batch } = inbound
@@ -80,7 +83,7 @@ const joined =
         if (batch.topic === leading) position = batch.nextOffset
         const positions = new Map<string, { offset: number; metadata?: string }>()
         if (!batch.idle) positions.set(batch.topic, { offset: batch.nextOffset })
-        positions.set(leading, { offset: position, metadata: encodeProgress(join.progress) })
+        positions.set(leading, { offset: position, metadata: encodeProgress(join.progress, inputs) })
         const outgoing: Outgoing[] = [
           ...outputs.outcomes.map((value) => ({ event: 'outcome' as const, value })),
           ...outputs.corrections.map((value) => ({ event: 'outcome-correction' as const, value })),
@@ -105,12 +108,12 @@ const forEachInput = (
   }
 }
 
-/** Rebuilds a task's join from the records that were still undecided at its committed positions. */
+/** Rebuilds a task's join from the records that were still undecided at its committed positions; and where decisions go on. */
 const openJoin = async (
   runtime: Runtime,
   task: Task,
   inputs: readonly Input<JoinEvent>[],
-): Promise<RewardJoin> => {
+): Promise<{ readonly join: RewardJoin; readonly position: number }> => {
   const { broker, config, log, now } = runtime
   const { window, grace, defaultReward, idleTimeout, maxFutureSkew } = config.join
   const join = new RewardJoin(
@@ -118,8 +121,14 @@ const openJoin = async (
     inputs.length,
     now(),
   )
-  const progress = decodeProgress(task.committed.get(inputs[0]!.topic)?.metadata ?? '')
-  if (progress === null) return join
+  const leading = inputs[0]!.topic
+  const committed = task.committed.get(leading)
+  if (committed === undefined) {
+    const ends = (await broker.admin.offsets(leading)).find(({ partition }) => partition === task.partition)
+    return { join, position: ends?.earliest ?? 0 }
+  }
+  const progress = decodeProgress(committed.metadata, inputs)
+  if (progress === null) return { join, position: committed.offset }
   for (const [i, { topic }] of inputs.entries()) {
     const start = progress.earliest[i]!
     const end = task.committed.get(topic)?.offset ?? 0
@@ -134,26 +143,41 @@ const openJoin = async (
   }
   join.resume(progress)
   log.info({ partition: task.partition, pending: join.waiting.decisions }, 'the join is rebuilt')
-  return join
+  return { join, position: committed.offset }
 }
 
-/** Progress in a position's metadata, a few bytes a topic; -Infinity, which JSON lacks, as null. */
-const encodeProgress = ({ watermark, largest, earliest }: JoinProgress): string =>
-  JSON.stringify({ v: 1, w: watermark, l: largest, e: earliest })
+/** The watermark, and of each topic the largest event time and the earliest undecided offset: what rides in a position's metadata. */
+interface WrittenProgress {
+  readonly v: number
+  /** -Infinity, which JSON lacks, is null. */
+  readonly w: number | null
+  readonly t: Readonly<Record<string, readonly [largest: number | null, earliest: number]>>
+}
 
-const decodeProgress = (metadata: string): JoinProgress | null => {
+/** Topics by a hash of their names, so that inputs may come, go and change places between two starts. */
+const shortName = ({ topic }: Input<JoinEvent>): string => crc32(Buffer.from(topic)).toString(36)
+
+const encodeProgress = (
+  { watermark, largest, earliest }: JoinProgress,
+  inputs: readonly Input<JoinEvent>[],
+): string => {
+  const topics = inputs.map((input, i) => [shortName(input), [largest[i]!, earliest[i]!]])
+  return JSON.stringify({ v: 1, w: watermark, t: Object.fromEntries(topics) })
+}
+
+const decodeProgress = (metadata: string, inputs: readonly Input<JoinEvent>[]): JoinProgress | null => {
   if (metadata === '') return null
-  const { v, w, l, e } = JSON.parse(metadata) as {
-    v: number
-    w: number | null
-    l: (number | null)[]
-    e: number[]
-  }
+  const { v, w, t } = JSON.parse(metadata) as WrittenProgress
   if (v !== 1)
     throw new MillraceError(
       'SNAPSHOT_MISMATCH',
       `the join's committed progress has version ${v}, this millrace reads 1`,
     )
+  const found = inputs.map((input) => t[shortName(input)] ?? ([null, -1] as const))
   const time = (value: number | null) => value ?? Number.NEGATIVE_INFINITY
-  return { watermark: time(w), largest: l.map(time), earliest: e }
+  return {
+    watermark: time(w),
+    largest: found.map(([largest]) => time(largest)),
+    earliest: found.map(([, earliest]) => earliest),
+  }
 }

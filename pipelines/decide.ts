@@ -32,6 +32,8 @@ export const decide: Pipeline = {
       return new PolicyTable(await agreedDefinitions(runtime))
     }).pipe(
       switchMap(async (table) => ({ table, log: await outcomesOf(runtime, table) })),
+      // Subscribed from the start, so that a stop meanwhile is not missed.
+      takeUntil(stop),
       switchMap(({ table, log }) => {
         const component = runtime.health.component('policies')
         component.failing('the policies are catching up with their outcomes')

@@ -13,7 +13,6 @@ import type { Broker } from '../infra/kafka/port.ts'
 import type { Log } from '../infra/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../infra/telemetry/metrics.ts'
 import { compileSink, compileSource, parseJson } from '../operators/streams/mapping.ts'
-import { MillraceError } from '../schemas/errors.ts'
 import type { EventName, EventTypes } from '../schemas/generated/events.ts'
 import { type Input, type InputTopics, ownInput } from './inputs.ts'
 import { kafkaLog } from './kafka-log.ts'
@@ -102,16 +101,17 @@ export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
       const { createMemoryBroker } = await import('../infra/kafka/memory.ts')
       return createMemoryBroker()
     }
-    case 'confluent': {
-      throw new MillraceError('INVALID_CONFIG', 'kafka.adapter: confluent is not there yet, use kafkajs')
-    }
+    case 'confluent':
     case 'kafkajs': {
-      const { createKafkajsBroker } = await import('../infra/kafka/kafkajs/broker.ts')
+      const create =
+        config.kafka.adapter === 'confluent'
+          ? (await import('../infra/kafka/confluent/broker.ts')).createConfluentBroker
+          : (await import('../infra/kafka/kafkajs/broker.ts')).createKafkajsBroker
       const { brokers, patience } = config.kafka
       const away = `Kafka at ${brokers} does not answer yet: start it, or correct kafka.brokers. Trying for ${patience / 1_000} s`
       const timer = setTimeout(() => log.warn({ part: 'kafka' }, away), SILENCE_MS)
       try {
-        return await createKafkajsBroker({ ...kafkaConnection(config), log: kafkaLog(log) })
+        return await create({ ...kafkaConnection(config), log: kafkaLog(log) })
       } finally {
         clearTimeout(timer)
       }

@@ -3,7 +3,7 @@
  * alone: after a crash the very same block is sent again and ClickHouse counts it once, in tables and rollups alike.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import { concatMap, defer, from, switchMap } from 'rxjs'
+import { concatMap, defer, from, switchMap, takeUntil } from 'rxjs'
 import type { ClickHouse } from '../infra/clickhouse/connect.ts'
 import {
   type BlockRange,
@@ -33,6 +33,8 @@ export const record: Pipeline = {
       await checkTables(clickhouse)
       return { clickhouse, cluster: await runtime.broker.admin.clusterId() }
     }).pipe(
+      // Subscribed from the start, so that a stop meanwhile is not missed.
+      takeUntil(stop),
       switchMap(({ clickhouse, cluster }) => {
         const { maxRows, maxWait } = runtime.config.record
         const inputs = recordedInputs(runtime)

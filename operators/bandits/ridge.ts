@@ -7,17 +7,12 @@
  * cost that many digits. Drift is therefore bounded by what `refreshEvery` samples can add.
  *
  * Promises: one order of samples gives one state, bit for bit; a sample that is refused leaves every bit as it was.
- * Everything is float64 in arrays that double as arms come: nothing is allocated a sample. V⁻¹ and θ lie in a WebAssembly memory, whose kernel
- * reads them to predict.
+ * Everything is float64 in arrays that double as arms come: nothing is allocated a sample. The matrices lie in a WebAssembly memory, whose kernels
+ * predict from them and add to them.
  */
 import { MillraceError } from '../../schemas/errors.ts'
-import {
-  addOuter,
-  invertPacked,
-  multiplyPacked,
-  packedLength,
-  packOuter,
-} from '../numerics/packed-symmetric.ts'
+import { type PackedKernel, packedKernel } from '../numerics/packed-kernel.ts'
+import { invertPacked, multiplyPacked, packedLength, packOuter } from '../numerics/packed-symmetric.ts'
 import { type RidgeKernel, ridgeKernel } from '../numerics/ridge-kernel.ts'
 import { createMemory, PAGE, type WasmMemory } from '../numerics/wasm-assembly.ts'
 
@@ -45,27 +40,23 @@ export class RidgeRegressions {
   readonly packed: number
   /** Regressions held. */
   count = 0
-  /** Numbers in a row of `table`: V⁻¹, packed, then θ. */
+  /** Numbers in a row of `table`: a packed matrix and a vector. */
   readonly stride: number
   /** Regressions that find room. */
   readonly limit: number
-  /** A row a regression, `count × stride` of it in use. */
+  /** Two rows a regression: V⁻¹ and θ; Σxxᵀ (without λI) and Σrx. `count` times both are in use. */
   table: Float64Array
-  /** Σxxᵀ, packed, without λI. */
-  gram = new Float64Array(0)
-  /** Σrx, `count × dimension`. */
-  moment = new Float64Array(0)
   /** Samples seen, and those since the last refresh, of each. */
   samples = new Float64Array(0)
   sinceRefresh = new Float64Array(0)
 
-  readonly #u: Float64Array
   readonly #matrix: Float64Array
   readonly #factor: Float64Array
 
-  // The memory: rows (BLOCK u32), vectors, variances, estimates, table; addresses in bytes.
+  // The memory: rows (BLOCK u32), vectors, variances, estimates, table; addresses in bytes. An update keeps its vectors where a prediction does.
   readonly #memory: WasmMemory
   readonly #kernel: RidgeKernel
+  readonly #packedKernel: PackedKernel
   readonly #vectorsAt = 4 * BLOCK
   readonly #variancesAt: number
   readonly #estimatesAt: number
@@ -79,15 +70,15 @@ export class RidgeRegressions {
     this.refreshEvery = refreshEvery
     this.packed = packedLength(dimension)
     this.stride = this.packed + dimension
-    this.#u = new Float64Array(dimension)
     this.#matrix = new Float64Array(this.packed)
     this.#factor = new Float64Array(this.packed)
     this.#variancesAt = this.#vectorsAt + 8 * Math.max(this.stride, BLOCK * dimension)
     this.#estimatesAt = this.#variancesAt + 8 * BLOCK
     this.#tableAt = this.#estimatesAt + 8 * BLOCK
-    this.limit = Math.floor((MEMORY_LIMIT - this.#tableAt) / (8 * this.stride))
+    this.limit = Math.floor((MEMORY_LIMIT - this.#tableAt) / (16 * this.stride))
     this.#memory = createMemory(Math.ceil(this.#tableAt / PAGE))
     this.#kernel = ridgeKernel(this.#memory)
+    this.#packedKernel = packedKernel(this.#memory)
     const views = this.#views()
     this.#rows = views.rows
     this.#numbers = views.numbers
@@ -121,7 +112,7 @@ export class RidgeRegressions {
     for (let start = 0; start < count; start += BLOCK) {
       const size = Math.min(BLOCK, count - start)
       for (let n = 0; n < size; n++) {
-        this.#rows[n] = rows[start + n]!
+        this.#rows[n] = 2 * rows[start + n]!
         if (same) continue
         const from = places[start + n]! * d
         const to = vectorsAt + n * d
@@ -162,7 +153,7 @@ export class RidgeRegressions {
     const at = this.count++
     this.#reserve(this.count)
     for (let i = 0; i < this.dimension; i++)
-      this.table[at * this.stride + packedLength(i) + i] = 1 / this.lambda
+      this.table[2 * at * this.stride + packedLength(i) + i] = 1 / this.lambda
     return at
   }
 
@@ -173,47 +164,66 @@ export class RidgeRegressions {
    */
   update(at: number, x: Float64Array, reward: number): number {
     const { dimension: d, packed, stride } = this
-    const u = this.#u
+    const kernel = this.#packedKernel
+    let numbers = this.#numbers
+    // x, u = V⁻¹x and −u/(1+q), one after the other.
+    const xAt = this.#vectorsAt
+    const uAt = xAt + 8 * d
+    const scaledAt = uAt + 8 * d
+    const u = uAt / 8
+    for (let i = 0; i < d; i++) numbers[u - d + i] = x[i]!
+    if (at < 0) for (let i = 0; i < d; i++) numbers[u + i] = x[i]! / this.lambda
+    else kernel.multiply(this.#rowAt(2 * at), xAt, uAt, d)
     let q = 0
+    for (let i = 0; i < d; i++) q += x[i]! * numbers[u + i]!
     let estimate = 0
-    if (at < 0) for (let i = 0; i < d; i++) u[i] = x[i]! / this.lambda
-    else multiplyPacked(this.table, at * stride, x, d, u)
-    for (let i = 0; i < d; i++) {
-      q += x[i]! * u[i]!
-      if (at >= 0) estimate += x[i]! * this.table[at * stride + packed + i]!
+    if (at >= 0) {
+      const theta = 2 * at * stride + packed
+      for (let i = 0; i < d; i++) estimate += x[i]! * this.table[theta + i]!
     }
     const gain = (reward - estimate) / (1 + q)
     this.#refuseOverflow(at, x, reward, gain)
 
     const arm = at < 0 ? this.add() : at
-    const { table, moment } = this
-    const start = arm * d
-    const theta = arm * stride + packed
-    addOuter(this.gram, arm * packed, x, 1, d)
-    for (let i = 0; i < d; i++) moment[start + i] = moment[start + i]! + reward * x[i]!
+    numbers = this.#numbers
+    const { table } = this
+    const theta = 2 * arm * stride + packed
+    const moment = theta + stride
+    kernel.addProduct(this.#rowAt(2 * arm + 1), xAt, xAt, d)
+    for (let i = 0; i < d; i++) table[moment + i] = table[moment + i]! + reward * x[i]!
     this.samples[arm] = this.samples[arm]! + 1
     const since = this.sinceRefresh[arm]! + 1
     this.sinceRefresh[arm] = since
     // A variance below zero is rounding alone: the inverse has lost its digits there.
     const exact = q < 0 || q > EXACT_ABOVE || since >= this.refreshEvery
     if (!(exact && this.refresh(arm)) && q >= 0) {
-      for (let i = 0; i < d; i++) table[theta + i] = table[theta + i]! + gain * u[i]!
-      addOuter(table, arm * stride, u, -1 / (1 + q), d)
+      const factor = -1 / (1 + q)
+      for (let i = 0; i < d; i++) {
+        const ui = numbers[u + i]!
+        table[theta + i] = table[theta + i]! + gain * ui
+        numbers[u + d + i] = factor * ui
+      }
+      // The factor goes in first, so that u may be as large as its square over 1 + q allows.
+      kernel.addProduct(this.#rowAt(2 * arm), scaledAt, uAt, d)
     }
     return arm
   }
 
-  /** Throws where adding a sample, u = V⁻¹x being in scratch, would leave a number that is not finite. */
+  /** Throws where adding a sample, u = V⁻¹x being in the memory, would leave a number that is not finite. */
   #refuseOverflow(at: number, x: Float64Array, reward: number, gain: number): void {
-    const { dimension: d, gram, moment, table } = this
-    const u = this.#u
+    const { dimension: d, packed, stride, table } = this
+    const numbers = this.#numbers
+    const u = this.#vectorsAt / 8 + d
+    const known = at >= 0
+    const theta = 2 * at * stride + packed
+    const sums = theta + d
     let finite = Number.isFinite(gain)
-    for (let i = 0; i < d && finite; i++) {
+    for (let i = 0, diagonal = sums; i < d && finite; i++, diagonal += i + 1) {
       const xi = x[i]!
       // Where the diagonal of a sum of squares is finite, so is the rest of it; half the range is left for the rounding of both.
-      const square = (at < 0 ? 0 : gram[at * this.packed + packedLength(i) + i]!) + xi * xi
-      const next = (at < 0 ? 0 : moment[at * d + i]!) + reward * xi
-      const weight = (at < 0 ? 0 : table[at * this.stride + this.packed + i]!) + gain * u[i]!
+      const square = (known ? table[diagonal]! : 0) + xi * xi
+      const next = (known ? table[sums + packed + i]! : 0) + reward * xi
+      const weight = (known ? table[theta + i]! : 0) + gain * numbers[u + i]!
       finite = square < Number.MAX_VALUE / 2 && Number.isFinite(next) && Number.isFinite(weight)
     }
     if (finite) return
@@ -225,44 +235,42 @@ export class RidgeRegressions {
 
   /** θ of a regression, a copy. */
   thetaOf(at: number): Float64Array {
-    const start = at * this.stride + this.packed
+    const start = 2 * at * this.stride + this.packed
     return this.table.slice(start, start + this.dimension)
   }
 
   /** Makes V⁻¹ and θ anew from the sums. @returns false, with both left as they were, where they would not be finite. */
   refresh(at: number): boolean {
-    const d = this.dimension
+    const { dimension: d, packed, stride, table } = this
     this.sinceRefresh[at] = 0
+    const inverse = 2 * at * stride
+    const sums = inverse + stride
     const matrix = this.#matrix
-    if (!invertPacked(this.gram, at * this.packed, this.lambda, d, this.#factor, matrix)) return false
+    if (!invertPacked(table, sums, this.lambda, d, this.#factor, matrix)) return false
     const theta = this.#factor
-    multiplyPacked(matrix, 0, this.moment.subarray(at * d, (at + 1) * d), d, theta)
+    multiplyPacked(matrix, 0, table.subarray(sums + packed, sums + stride), d, theta)
     for (let i = 0; i < d; i++) if (!Number.isFinite(theta[i]!)) return false
-    this.table.set(matrix, at * this.stride)
-    for (let i = 0; i < d; i++) this.table[at * this.stride + this.packed + i] = theta[i]!
+    table.set(matrix, inverse)
+    for (let i = 0; i < d; i++) table[inverse + packed + i] = theta[i]!
     return true
   }
 
   /** Whether the sums of another's regression can be added to one's own without overflow. */
   canAdd(at: number, other: RidgeRegressions, from: number): boolean {
-    const d = this.dimension
-    for (let i = 0; i < d; i++) {
-      const k = packedLength(i) + i
-      const square = this.gram[at * this.packed + k]! + other.gram[from * this.packed + k]!
-      const moment = this.moment[at * d + i]! + other.moment[from * d + i]!
-      if (!Number.isFinite(square) || !Number.isFinite(moment)) return false
-    }
+    const { dimension: d, packed, stride } = this
+    const mine = (2 * at + 1) * stride
+    const theirs = (2 * from + 1) * stride
+    const fits = (k: number): boolean => Number.isFinite(this.table[mine + k]! + other.table[theirs + k]!)
+    for (let i = 0; i < d; i++) if (!fits(packedLength(i) + i) || !fits(packed + i)) return false
     return true
   }
 
   /** Adds the sums of another's regression to one's own and makes V⁻¹ and θ anew. */
   merge(at: number, other: RidgeRegressions, from: number): void {
-    const { packed, dimension: d } = this
-    for (let k = 0; k < packed; k++) {
-      this.gram[at * packed + k] = this.gram[at * packed + k]! + other.gram[from * packed + k]!
-    }
-    for (let i = 0; i < d; i++)
-      this.moment[at * d + i] = this.moment[at * d + i]! + other.moment[from * d + i]!
+    const { stride, table } = this
+    const mine = (2 * at + 1) * stride
+    const theirs = (2 * from + 1) * stride
+    for (let k = 0; k < stride; k++) table[mine + k] = table[mine + k]! + other.table[theirs + k]!
     this.samples[at] = this.samples[at]! + other.samples[from]!
     this.refresh(at)
   }
@@ -273,28 +281,31 @@ export class RidgeRegressions {
     return [
       this.samples.subarray(0, count),
       this.sinceRefresh.subarray(0, count),
-      this.moment.subarray(0, count * this.dimension),
-      this.gram.subarray(0, count * this.packed),
-      this.table.subarray(0, count * this.stride),
+      this.table.subarray(0, 2 * count * this.stride),
     ]
   }
 
   /** Numbers in `arrays` for so many regressions. */
   stateLength(count: number): number {
-    return count * (2 + this.dimension + this.packed + this.stride)
+    return 2 * count * (1 + this.stride)
   }
 
   /** Makes room for exactly `count` regressions, to be filled through `arrays`; what was there is gone. */
   reset(count: number): void {
     this.#reserve(count)
-    for (const array of [this.table, this.gram, this.moment, this.samples, this.sinceRefresh]) array.fill(0)
+    for (const array of [this.table, this.samples, this.sinceRefresh]) array.fill(0)
     this.count = count
+  }
+
+  /** The address of a row of `table`. */
+  #rowAt(row: number): number {
+    return this.#tableAt + 8 * row * this.stride
   }
 
   #reserve(count: number): void {
     if (count <= this.samples.length) return
     const capacity = Math.min(Math.max(count, 2 * this.samples.length), this.limit)
-    const missing = this.#tableAt + 8 * capacity * this.stride - this.#memory.buffer.byteLength
+    const missing = this.#rowAt(2 * capacity) - this.#memory.buffer.byteLength
     if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE))
     const views = this.#views()
     this.#rows = views.rows
@@ -302,8 +313,6 @@ export class RidgeRegressions {
     this.table = views.table
     this.samples = grown(this.samples, capacity)
     this.sinceRefresh = grown(this.sinceRefresh, capacity)
-    this.moment = grown(this.moment, capacity * this.dimension)
-    this.gram = grown(this.gram, capacity * this.packed)
   }
 
   /** The memory as arrays; growing it detaches the former ones. */

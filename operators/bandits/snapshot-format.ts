@@ -13,7 +13,7 @@ import { crc32 } from '../numerics/crc32.ts'
 /** Version of the layout. */
 export const SNAPSHOT_FORMAT = 1
 /** The numeric kernel: states agree bit for bit only where made by the same one. */
-export const NUMERIC_KERNEL = 'float64-simd128-1'
+export const NUMERIC_KERNEL = 'float64-simd128-2'
 
 const MAGIC = 0x5350524d // "MRPS"
 

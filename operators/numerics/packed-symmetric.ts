@@ -38,25 +38,26 @@ export const multiplyPacked = (
   }
 }
 
-/** A += factor·x·xᵀ on the packed matrix at `start`. The factor goes in first, so that x may be as large as its square over 1 allows. */
+/** A += x·xᵀ on the packed matrix at `start`, for the d numbers of x at `from`. */
 export const addOuter = (
   matrices: Float64Array,
   start: number,
   x: Float64Array,
-  factor: number,
+  from: number,
   d: number,
 ): void => {
   let k = start
   for (let i = 0; i < d; i++) {
-    const scaled = factor * x[i]!
-    for (let j = 0; j <= i; j++, k++) matrices[k] = matrices[k]! + scaled * x[j]!
+    const xi = x[from + i]!
+    for (let j = 0; j <= i; j++, k++) matrices[k] = matrices[k]! + xi * x[from + j]!
   }
 }
 
 /**
- * `out` = (A + ridge·I)⁻¹ by Cholesky, for a positive semi-definite packed A at `start`. Cost: about d³ multiplications.
+ * `out` = (A + ridge·I)⁻¹ by Cholesky, for a positive semi-definite packed A at `start`. Cost: about d³/2 multiplications, row by row.
  * In exact arithmetic no pivot is below `ridge`; one that rounding has pushed under max(ridge, d·2⁻⁵²·(Aᵢᵢ + ridge)) is lifted to it, so that the
  * factor always exists. Beyond a condition of about 2⁵²/d the smallest variances are therefore not resolved.
+ * @param factor scratch, as long as `out`
  * @returns whether every number of the inverse is finite
  */
 export const invertPacked = (
@@ -67,7 +68,7 @@ export const invertPacked = (
   factor: Float64Array,
   out: Float64Array,
 ): boolean => {
-  // A + ridge·I = L·Lᵀ, L in `factor`.
+  // A + ridge·I = L·Lᵀ, L in `out`.
   for (let i = 0; i < d; i++) {
     const rowI = packedLength(i)
     for (let j = 0; j <= i; j++) {
@@ -75,30 +76,27 @@ export const invertPacked = (
       let sum = matrices[start + rowI + j]!
       if (i === j) sum += ridge
       const smallest = i === j ? Math.max(ridge, d * 2 ** -52 * sum) : 0
-      for (let k = 0; k < j; k++) sum -= factor[rowI + k]! * factor[rowJ + k]!
-      factor[rowI + j] = i === j ? Math.sqrt(Math.max(sum, smallest)) : sum / factor[rowJ + j]!
+      for (let k = 0; k < j; k++) sum -= out[rowI + k]! * out[rowJ + k]!
+      out[rowI + j] = i === j ? Math.sqrt(Math.max(sum, smallest)) : sum / out[rowJ + j]!
     }
   }
-  // L⁻¹, in place.
+  // L⁻¹, in `factor`: a row is the sum of the rows above it.
+  const length = packedLength(d)
+  factor.fill(0, 0, length)
   for (let i = 0; i < d; i++) {
     const rowI = packedLength(i)
-    const pivot = 1 / factor[rowI + i]!
-    for (let j = 0; j < i; j++) {
-      let sum = 0
-      for (let k = j; k < i; k++) sum += factor[rowI + k]! * factor[packedLength(k) + j]!
-      factor[rowI + j] = -sum * pivot
+    for (let k = 0; k < i; k++) {
+      const rowK = packedLength(k)
+      const weight = out[rowI + k]!
+      for (let j = 0; j <= k; j++) factor[rowI + j] = factor[rowI + j]! + weight * factor[rowK + j]!
     }
+    const pivot = 1 / out[rowI + i]!
+    for (let j = 0; j < i; j++) factor[rowI + j] = -factor[rowI + j]! * pivot
     factor[rowI + i] = pivot
   }
-  // (L·Lᵀ)⁻¹ = L⁻ᵀ·L⁻¹.
-  let finite = true
-  for (let i = 0; i < d; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = 0
-      for (let k = i; k < d; k++) sum += factor[packedLength(k) + i]! * factor[packedLength(k) + j]!
-      out[packedLength(i) + j] = sum
-      finite &&= Number.isFinite(sum)
-    }
-  }
-  return finite
+  // (L·Lᵀ)⁻¹ = L⁻ᵀ·L⁻¹, the sum of the outer products of L⁻¹'s rows.
+  out.fill(0, 0, length)
+  for (let k = 0; k < d; k++) addOuter(out, 0, factor, packedLength(k), k + 1)
+  for (let k = 0; k < length; k++) if (!Number.isFinite(out[k]!)) return false
+  return true
 }

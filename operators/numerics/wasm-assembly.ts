@@ -49,13 +49,18 @@ export const select: Code = [0x1b]
 export const loadI32: Code = [0x28, 2, 0]
 export const storeF64: Code = [0x39, 3, 0]
 export const addF64: Code = [0xa0]
-/** Two float64 at once: load both, load one and zero, load one twice, add, multiply, one of them. */
+/** Two float64 at once: load both, load one and zero, load one twice, store both, add, multiply, one of them. */
 export const load2: Code = [0xfd, 0x00, 3, 0]
 export const load1: Code = [0xfd, 0x5d, 3, 0]
 export const loadTwice: Code = [0xfd, 0x0a, 3, 0]
+export const store2: Code = [0xfd, 0x0b, 3, 0]
 export const add2: Code = [0xfd, 0xf0, 0x01]
 export const mul2: Code = [0xfd, 0xf2, 0x01]
 export const lane = (index: 0 | 1): Code => [0xfd, 0x21, index]
+/** The first of each of two pairs, and the second of each: sixteen bytes picked out of both. */
+const bytesFrom = (start: number): Code => Array.from({ length: 8 }, (_, i) => start + i)
+export const low2: Code = [0xfd, 0x0d, ...bytesFrom(0), ...bytesFrom(16)]
+export const high2: Code = [0xfd, 0x0d, ...bytesFrom(8), ...bytesFrom(24)]
 export const zero2: Code = [0xfd, 0x0c, ...new Array<number>(16).fill(0)]
 
 /** Repeats `body` while `condition` leaves something other than 0. */

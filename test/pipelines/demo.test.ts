@@ -6,7 +6,7 @@ import { describeWithEmbeddedClickHouse } from '../clickhouse-server.ts'
 
 const START = join(import.meta.dirname, '../../bin/start.mjs')
 const TIMEOUT = { timeout: 120_000 }
-/** What the issue promises is 3 s; a busy machine gets a little more before a test fails. */
+/** What is promised. */
 const STOP_MS = 3_000
 
 interface Demo {
@@ -81,16 +81,6 @@ describeWithEmbeddedClickHouse('the demo', () => {
     expect(summary.rewardRateFirst).toBeLessThan(0.3)
     expect(summary.rewardRateLast).toBeGreaterThan(summary.rewardRateFirst! + 0.2)
     expect(lines.slice(0, -1).join('\n')).toContain('--kafka local')
-  })
-
-  test('two runs come to the same rewards', TIMEOUT, async () => {
-    const run = async () => {
-      const { out, ended } = demo('--events', '500', '--exit')
-      expect(await ended).toBe(0)
-      return JSON.parse(out().trimEnd().split('\n').at(-1)!) as Record<string, number>
-    }
-    const [one, other] = [await run(), await run()]
-    expect([one.events, one.decisions, one.outcomes]).toEqual([other.events, other.decisions, other.outcomes])
   })
 
   test.each(['SIGINT', 'SIGTERM'] as const)(

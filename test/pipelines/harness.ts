@@ -294,6 +294,11 @@ export class Stage {
     }
   }
 
+  /** Drops the records of a partition below an offset, as retention does; in memory only. */
+  deleteRecords(event: EventName, partition: number, before: number): void {
+    this.cluster.topic(this.topic(event)).log(partition).deleteBelow(before)
+  }
+
   definitions(): Promise<PolicyDefinition[]> {
     return readDefinitions(this.runtime)
   }

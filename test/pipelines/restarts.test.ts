@@ -103,6 +103,7 @@ describeOnClusters('attribute', (open) => {
       return received.reduce((sum, { received }) => sum + received, 0) === 60
     })
     const second = stage.start(['attribute'], await stage.process())
+    await stage.until('the second to own some', () => second.progress.length > 0)
     await stage.publish(
       'reward',
       decisions.filter(({ event }) => isRewarded(event.requestId)).map(({ event }) => rewardOf(event)),
@@ -114,6 +115,95 @@ describeOnClusters('attribute', (open) => {
     await first.stop()
     await playRound(stage, ids(100, 20))
     await expectJoined(stage, 80)
+  })
+})
+
+describeOnClusters('a stop', (open) => {
+  test.each(['decide', 'attribute', 'record'])(
+    'that comes while %s still starts ends it',
+    TIMEOUT,
+    async (name) => {
+      const stage = await open()
+      const never = new Promise<never>(() => {})
+      const running = stage.start([name], { ...stage.runtime, clickhouse: () => never })
+      await running.stop()
+      expect(running.failure()).toBeUndefined()
+    },
+  )
+})
+
+describeOnClusters(
+  'attribute, where the log begins late',
+  (open) => {
+    test('commits no position before the first record that is there', TIMEOUT, async () => {
+      const stage = await open()
+      const decide = stage.start(['decide'])
+      await stage.publish(
+        'decision-request',
+        ids(0, 40).map((id) => anyRequest(stage, id)),
+      )
+      const decisions = await stage.eventually('decision', 40)
+      await decide.stop()
+      for (const partition of [0, 1, 2, 3]) stage.deleteRecords('decision', partition, 5)
+      const attribute = stage.start(['attribute'])
+      await stage.until('everything to be taken in', async () => {
+        await stage.publish(
+          'reward',
+          decisions.slice(0, 8).map(({ event }) => rewardOf(event)),
+        )
+        return attribute.progress.length > 8
+      })
+      const topic = stage.topic('decision')
+      const committed = await stage.runtime.broker.admin.committed(stage.config.app, 'attribute', [topic])
+      for (const { offset } of committed.get(topic)?.values() ?? []) expect(offset).toBeGreaterThanOrEqual(5)
+    })
+  },
+  ['memory'],
+)
+
+describeOnClusters('attribute, with another source of rewards', (open) => {
+  test('keeps what it was waiting for when sources come, go and change places', TIMEOUT, async () => {
+    const names = ['one', 'two'].map((each) => `${each}-${randomUUID().slice(0, 8)}`)
+    const source = (topic: string) => ({
+      topic,
+      event: 'reward',
+      format: 'json',
+      fields: { requestId: '$.id', value: '$.value', occurredAt: '$.at' },
+    })
+    const stage = await open({ topics: names, overrides: { sources: [source(names[0]!)] } })
+    const reordered = await stage.process({
+      config: { ...stage.config, sources: [source(names[1]!), source(names[0]!)] as never },
+    })
+    stage.start(['decide'])
+    const first = stage.start(['attribute'])
+    await stage.publish(
+      'decision-request',
+      ids(0, 40).map((id) => anyRequest(stage, id)),
+    )
+    const decisions = await stage.eventually('decision', 40)
+    const send = (topic: string, some: typeof decisions) =>
+      stage.send(
+        some.map(({ event, partition }) => {
+          const { requestId, value, occurredAt } = rewardOf(event)
+          return {
+            topic,
+            partition,
+            key: null,
+            value: Buffer.from(JSON.stringify({ id: requestId, value, at: occurredAt })),
+          }
+        }),
+      )
+    const rewarded = decisions.filter(({ event }) => isRewarded(event.requestId))
+    await send(names[0]!, rewarded.slice(0, 20))
+    const taken = (running: typeof first) => running.progress.reduce((sum, { received }) => sum + received, 0)
+    await stage.until('decisions and rewards', () => taken(first) === 60)
+    await first.stop()
+    const second = stage.start(['attribute'], reordered)
+    await send(names[1]!, rewarded.slice(20))
+    await stage.until('the other rewards', () => taken(second) === rewarded.length - 20)
+    stage.pass(10 * WINDOW_MS)
+    await stage.eventually('outcome', 40)
+    await expectJoined(stage, 40)
   })
 })
 
@@ -136,8 +226,8 @@ describeWithClickHouse('with ClickHouse', () => {
       const reward = (await stage.events('outcome')).reduce((sum, { event }) => sum + event.reward, 0)
       const whole = Number(reward.toFixed(6))
       await stage.until('the rows', async () => {
-        const { decisions, outcomes, rewards: rows } = await counts(stage)
-        return decisions! >= count && outcomes! >= count && rows! >= rewards
+        const { decisionsRolled, outcomesRolled, rewards: rows } = await counts(stage)
+        return decisionsRolled! >= count && outcomesRolled! >= count && rows! >= rewards
       })
       expect(await counts(stage)).toEqual({
         decisions: count,

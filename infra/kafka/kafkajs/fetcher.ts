@@ -1,7 +1,7 @@
 /**
  * Follows partitions from given offsets and hands out their committed records in batches, on pull. It fetches through kafkajs's
  * connection with no consumer of kafkajs's in between, for these reasons: positions are its own and explicit (kafkajs answers an
- * offset out of range by committing another one), aborted records are told by their control records alone, the last stable offset is
+ * offset out of range by committing another one), records are decoded cheaply (fetch-response.ts), the last stable offset is
  * known, and the next records are fetched while the last are worked on.
  *
  * Bounded: a partition is fetched again when fewer than `maxBatchRecords` of its records wait, one request per leader at a time.
@@ -14,24 +14,7 @@ import { type Fetcher, type FetcherOptions, outOfRange, patiently, unavailable }
 import type { Batch, ConsumedRecord } from '../port.ts'
 import { type Client, type OpenCluster, openCluster } from './client.ts'
 import { isTransient, toMillraceError, typeOf } from './errors.ts'
-
-interface FetchedMessage {
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly timestamp: string
-  readonly offset: string
-  readonly headers?: Readonly<Record<string, Buffer>>
-  readonly isControlRecord?: boolean
-  readonly batchContext?: { readonly producerId: string; readonly inTransaction: boolean }
-}
-
-interface FetchedPartition {
-  readonly partition: number
-  readonly highWatermark: string
-  readonly lastStableOffset?: string
-  readonly abortedTransactions?: readonly { readonly producerId: string; readonly firstOffset: string }[]
-  readonly messages: readonly FetchedMessage[]
-}
+import { answerFetchesAsBatches, type FetchedPartition, type FetchResponse } from './fetch-response.ts'
 
 interface Input {
   readonly topic: string
@@ -55,44 +38,27 @@ const MAX_PARTITION_BYTES = 1_048_576
 const MAX_BYTES = 10_485_760
 const READ_COMMITTED = 1
 
-const isAbortMarker = ({ key }: FetchedMessage) => key !== null && key.length >= 4 && key.readInt16BE(2) === 0
-
-/** Appends what is committed among the fetched messages to the input, and moves its position above all of them. */
-const take = (input: Input, fetched: FetchedPartition): void => {
-  const { messages } = fetched
-  const aborted = [...(fetched.abortedTransactions ?? [])]
-    .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
-    .sort((a, b) => a.firstOffset - b.firstOffset)
-  const aborting = new Set<string>()
+/** Appends what is committed among the fetched records to the input, and moves its position above all of them. */
+const take = (input: Input, { abortedTransactions, batches, lastStableOffset }: FetchedPartition): void => {
+  const aborted = [...abortedTransactions].sort((a, b) => a.firstOffset - b.firstOffset)
+  const aborting = new Set<bigint>()
   let nextAborted = 0
   if (input.head > 0) {
     input.records = input.records.slice(input.head)
     input.head = 0
   }
-  for (const message of messages) {
-    const offset = Number(message.offset)
-    while (nextAborted < aborted.length && aborted[nextAborted]!.firstOffset <= offset)
+  for (const { producerId, inTransaction, control, records, nextOffset } of batches) {
+    // A producer's batch lies within one transaction, so the batch's last offset tells as well as its first.
+    while (nextAborted < aborted.length && aborted[nextAborted]!.firstOffset < nextOffset)
       aborting.add(aborted[nextAborted++]!.producerId)
-    const context = message.batchContext
-    if (message.isControlRecord) {
-      if (context && isAbortMarker(message)) aborting.delete(context.producerId)
-    } else if (offset >= input.position && offset < input.to) {
-      if (!(aborting.size > 0 && context?.inTransaction && aborting.has(context.producerId))) {
-        const { key, value, headers } = message
-        const timestamp = Number(message.timestamp)
-        let some = false
-        for (const _ in headers) {
-          some = true
-          break
-        }
-        input.records.push(
-          some ? { key, value, timestamp, offset, headers: headers! } : { key, value, timestamp, offset },
-        )
-      }
+    if (control === 'abort') aborting.delete(producerId)
+    else if (control === null && !(inTransaction && aborting.has(producerId))) {
+      for (const record of records)
+        if (record.offset >= input.position && record.offset < input.to) input.records.push(record)
     }
-    if (offset >= input.position) input.position = offset + 1
+    if (nextOffset > input.position) input.position = nextOffset
   }
-  input.stableOffset = Number(fetched.lastStableOffset ?? fetched.highWatermark)
+  input.stableOffset = lastStableOffset
 }
 
 class ClusterFetcher implements Fetcher {
@@ -226,27 +192,24 @@ class ClusterFetcher implements Fetcher {
       topics.set(topic, [...(topics.get(topic) ?? []), request])
     }
     const broker = await this.#cluster.findBroker({ nodeId: leader })
+    answerFetchesAsBatches(broker)
     const { responses } = (await broker.fetch({
       isolationLevel: READ_COMMITTED,
       maxWaitTime,
       minBytes: 1,
       maxBytes: MAX_BYTES,
       topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
-    })) as { responses: { topicName: string; partitions: FetchedPartition[] }[] }
+    })) as unknown as FetchResponse
     if (this.#closed) return
     this.#troubledSince = 0
-    let decoded = 0
     const now = Date.now()
     for (const { topicName, partitions } of responses)
       for (const fetched of partitions) {
         const input = inputs.find((each) => each.topic === topicName && each.partition === fetched.partition)
         if (!input) continue
-        decoded += fetched.messages.length
         take(input, fetched)
         if (input.records.length === 0 && input.position >= input.stableOffset) input.emptyAt = now
       }
-    // Compaction leaves batches without records, which kafkajs does not tell of: step over them.
-    if (decoded === 0) for (const input of inputs) if (input.stableOffset > input.position) input.position++
     this.#wake()
   }
 

@@ -5,10 +5,11 @@
  * the coordinators, where they can be sent again without harm.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Message, Offsets, Producer, ProducerBatch, ProducerConfig, Transaction } from 'kafkajs'
+import type { Offsets, Producer, ProducerBatch, ProducerConfig, Transaction } from 'kafkajs'
 import { closeSoon, type Driver, type Sender, type Transactor } from '../adapter/driver.ts'
 import type { Round } from '../adapter/packing.ts'
 import { type Client, QUICK_RETRY } from './client.ts'
+import { TopicMessages } from './encoded-messages.ts'
 import { isTransient } from './errors.ts'
 
 /** kafkajs writes a produce request again for so long (100 ms apart) while its leader is being replaced. */
@@ -20,24 +21,22 @@ const sendRetry = (timeoutMs: number) => ({
 
 const SEND_PATIENCE_MS = 20_000
 
-/** kafkajs asks for the partition of every message: it is already there. */
-const asGiven =
-  () =>
-  ({ message }: { message: Message }): number =>
-    message.partition!
-
-/** kafkajs subtracts numbers or strings alike; its type asks for a string as the timestamp. */
-const requestOf = (round: Round): ProducerBatch => ({
-  acks: -1,
-  topicMessages: round as unknown as NonNullable<ProducerBatch['topicMessages']>,
-})
+/** Encoded here; kafkajs knows messages of its own kind only. */
+const requestOf = (round: Round): ProducerBatch => {
+  const now = Date.now()
+  const topicMessages: unknown = round.map(({ topic, messages }) => ({
+    topic,
+    messages: new TopicMessages(messages, now),
+  }))
+  return { acks: -1, topicMessages: topicMessages as NonNullable<ProducerBatch['topicMessages']> }
+}
 
 const connected = async <T>(
   { kafka }: Client,
   config: ProducerConfig,
   begin: (producer: Producer) => Promise<T>,
 ): Promise<T> => {
-  const producer = kafka.producer({ ...config, allowAutoTopicCreation: false, createPartitioner: asGiven })
+  const producer = kafka.producer({ ...config, allowAutoTopicCreation: false })
   try {
     await producer.connect()
     return await begin(producer)

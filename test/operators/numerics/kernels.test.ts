@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { crc32 } from '../../../operators/numerics/crc32.ts'
 import { hashName } from '../../../operators/numerics/hash-name.ts'
+import { packedKernel } from '../../../operators/numerics/packed-kernel.ts'
 import {
   addOuter,
   invertPacked,
@@ -31,11 +32,11 @@ const quadratic = (packed: ArrayLike<number>, x: Float64Array): number => {
 describe('packed symmetric matrices', () => {
   const case_ = fc
     .integer({ min: 1, max: 9 })
-    .chain((d) => fc.tuple(numbers(packedLength(d) + 3), numbers(d), number))
+    .chain((d) => fc.tuple(numbers(packedLength(d) + 3), numbers(d)))
 
   it('multiply, add an outer product and weigh as their full squares do', () => {
     fc.assert(
-      fc.property(case_, ([padded, x, factor]) => {
+      fc.property(case_, ([padded, x]) => {
         const d = x.length
         const matrix = padded.slice(3)
         const product = new Float64Array(d)
@@ -50,10 +51,10 @@ describe('packed symmetric matrices', () => {
           for (let j = 0; j < d; j++) sum += at(matrix, i, j) * x[j]!
           expect(product[i]).toBeCloseTo(sum, 9)
         }
-        addOuter(padded, 3, x, factor, d)
+        addOuter(padded, 3, Float64Array.of(7, ...x), 1, d)
         for (let i = 0; i < d; i++) {
           for (let j = 0; j <= i; j++) {
-            expect(at(padded.slice(3), i, j)).toBeCloseTo(at(matrix, i, j) + factor * x[i]! * x[j]!, 9)
+            expect(at(padded.slice(3), i, j)).toBeCloseTo(at(matrix, i, j) + x[i]! * x[j]!, 9)
           }
         }
       }),
@@ -68,7 +69,7 @@ describe('packed symmetric matrices', () => {
         (rows, ridge) => {
           const d = rows[0]!.length
           const gram = new Float64Array(packedLength(d))
-          for (const row of rows) addOuter(gram, 0, row, 1, d)
+          for (const row of rows) addOuter(gram, 0, row, 0, d)
           const inverse = new Float64Array(packedLength(d))
           expect(invertPacked(gram, 0, ridge, d, new Float64Array(packedLength(d)), inverse)).toBe(true)
           for (let i = 0; i < d; i++) {
@@ -86,10 +87,74 @@ describe('packed symmetric matrices', () => {
   it('have a finite inverse even where the sums have swallowed the ridge', () => {
     const d = 4
     const gram = new Float64Array(packedLength(d))
-    addOuter(gram, 0, Float64Array.of(1e100, 1e100, 1e100, 1e-3), 1, d)
+    addOuter(gram, 0, Float64Array.of(1e100, 1e100, 1e100, 1e-3), 0, d)
     const inverse = new Float64Array(packedLength(d))
     expect(invertPacked(gram, 0, 1e-9, d, new Float64Array(packedLength(d)), inverse)).toBe(true)
     for (let i = 0; i < d; i++) expect(at(inverse, i, i)).toBeGreaterThan(0)
+  })
+})
+
+describe('the kernel of packed matrices', () => {
+  const memory = createMemory(1)
+  const kernel = packedKernel(memory)
+  const floats = new Float64Array(memory.buffer)
+  const GUARD = 7
+  /** Runs a step on numbers laid one after the other from an odd place on, `GUARD` on either side. */
+  const run = (matrix: Float64Array, vectors: readonly Float64Array[], step: (at: number[]) => void) => {
+    floats.fill(GUARD)
+    const places: number[] = []
+    let next = 3
+    for (const part of [matrix, ...vectors]) {
+      floats.set(part, next)
+      places.push(next)
+      next += part.length + 1
+    }
+    step(places.map((place) => 8 * place))
+    const parts = [matrix, ...vectors].map((part, n) => floats.slice(places[n]!, places[n]! + part.length))
+    places.forEach((place, n) => {
+      expect([floats[place - 1], floats[place + parts[n]!.length]]).toEqual([GUARD, GUARD])
+    })
+    return parts
+  }
+  const case_ = fc
+    .integer({ min: 1, max: 12 })
+    .chain((d) => fc.tuple(numbers(packedLength(d)), numbers(d), fc.double({ min: -2, max: 2, noNaN: true })))
+
+  it('multiplies as the plain loops do, and touches nothing else', () => {
+    fc.assert(
+      fc.property(case_, ([matrix, x]) => {
+        const d = x.length
+        const expected = new Float64Array(d)
+        multiplyPacked(matrix, 0, x, d, expected)
+        const parts = run(matrix, [x, new Float64Array(d).fill(GUARD)], ([a, from, to]) =>
+          kernel.multiply(a!, from!, to!, d),
+        )
+        expect([parts[0], parts[1]]).toEqual([matrix, x])
+        expected.forEach((value, i) => {
+          expect(parts[2]![i]).toBeCloseTo(value, 9)
+        })
+      }),
+    )
+  })
+
+  it('adds a product to every number of the triangle with the bits of plain arithmetic, and touches nothing else', () => {
+    fc.assert(
+      fc.property(case_, ([matrix, y, factor]) => {
+        const d = y.length
+        const x = y.map((value) => factor * value)
+        const expected = matrix.slice()
+        for (let i = 0; i < d; i++)
+          for (let j = 0; j <= i; j++) expected[packedLength(i) + j]! += x[i]! * y[j]!
+        expect(run(matrix, [x, y], ([a, left, right]) => kernel.addProduct(a!, left!, right!, d))).toEqual([
+          expected,
+          x,
+          y,
+        ])
+        const square = matrix.slice()
+        addOuter(square, 0, y, 0, d)
+        expect(run(matrix, [y], ([a, both]) => kernel.addProduct(a!, both!, both!, d))).toEqual([square, y])
+      }),
+    )
   })
 })
 
