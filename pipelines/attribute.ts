@@ -4,9 +4,11 @@
  */
 import { defer, from, map, type OperatorFunction, switchMap, takeUntil, tap } from 'rxjs'
 import type { Batch, Task } from '../infra/kafka/port.ts'
+import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { crc32 } from '../operators/numerics/crc32.ts'
 import type { Inbound, Outbound, Outgoing } from '../operators/streams/batch.ts'
 import {
+  JOIN_REASONS,
   type JoinInput,
   type JoinOutputs,
   type JoinProgress,
@@ -39,13 +41,26 @@ export const attribute: Pipeline = {
                   decode(inputs, runtime.log),
                   joined(join, position, inputs, runtime.now),
                   deliver(runtime, 'attribute', task, metrics),
-                  tap(() => metrics.pending(task.partition, join.waiting.decisions)),
+                  tap(watchJoin(join, task, metrics)),
                 ),
               ),
             ),
         })
       }),
     ),
+}
+
+/** Tells what waits, and what has been dismissed since it was last asked. */
+const watchJoin = (join: RewardJoin, task: Task, metrics: JobMetrics): (() => void) => {
+  const told = { ...join.counts.reasons }
+  return () => {
+    metrics.pending(task.partition, join.waiting.decisions)
+    for (const reason of JOIN_REASONS) {
+      const count = join.counts.reasons[reason]
+      if (count > told[reason]) metrics.reason(reason, count - told[reason])
+      told[reason] = count
+    }
+  }
 }
 
 /** The inputs in a fixed order: a topic's place in it is its number in the join and in the committed progress. */

@@ -9,14 +9,17 @@ import {
   ignoreElements,
   merge,
   type Observable,
+  type OperatorFunction,
   switchMap,
   takeUntil,
   tap,
 } from 'rxjs'
 import { partitionOf } from '../infra/kafka/partitioner.ts'
+import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { decide as decideOn } from '../operators/bandits/decide.ts'
 import { learn } from '../operators/bandits/learn.ts'
 import { PolicyTable } from '../operators/bandits/policy-table.ts'
+import type { Inbound, Outbound } from '../operators/streams/batch.ts'
 import { deliver } from './delivery.ts'
 import { follow } from './follow.ts'
 import { decode, ownInput } from './inputs.ts'
@@ -63,11 +66,27 @@ const decideRequests = (
     chain: (task, metrics) => (batches) =>
       batches.pipe(
         decode(inputs, runtime.log),
-        decideOn(table, runtime.now),
+        timed(decideOn(table, runtime.now, runtime.config.limits.arms), metrics),
         deliver(runtime, 'decide', task, metrics),
       ),
   })
 }
+
+/** Tells how long the decisions of a batch take, one on average. The operator is synchronous. */
+const timed =
+  (operator: OperatorFunction<Inbound<'decision-request'>, Outbound>, metrics: JobMetrics): typeof operator =>
+  (source) => {
+    let started = 0
+    return source.pipe(
+      tap(() => {
+        started = performance.now()
+      }),
+      operator,
+      tap(({ outputs }) => {
+        if (outputs.length > 0) metrics.decided((performance.now() - started) / 1_000 / outputs.length)
+      }),
+    )
+  }
 
 type Offsets = ReadonlyMap<number, number>
 

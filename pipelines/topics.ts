@@ -34,6 +34,12 @@ export interface TopicProblems {
   readonly small: readonly string[]
 }
 
+/** What a topic is told to keep: the newest of each key, every outcome (states are folds over all of them), else the cluster's default. */
+const keeping = (event: EventName): Record<string, string> => {
+  if (COMPACTED_TOPICS.has(TOPICS[event] as TopicName)) return { 'cleanup.policy': 'compact' }
+  return event === 'outcome' ? { 'retention.ms': '-1', 'retention.bytes': '-1' } : {}
+}
+
 type Cluster = Pick<Runtime, 'broker' | 'config'>
 
 /**
@@ -105,7 +111,7 @@ export const ensureTopics = async (
         topic: topicOf(config, event),
         partitions,
         replicationFactor,
-        config: COMPACTED_TOPICS.has(TOPICS[event] as TopicName) ? { 'cleanup.policy': 'compact' } : {},
+        config: keeping(event),
       })),
     )
   }

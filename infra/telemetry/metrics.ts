@@ -19,13 +19,15 @@ export interface JobMetrics {
   lag(topic: string, partition: number, records: number): void
   /** Decisions that wait for their reward. */
   pending(partition: number, decisions: number): void
+  /** A decision took so long, on the average of its batch. */
+  decided(seconds: number): void
+  /** Decisions or rewards that made no outcome, by why (the join's closed list). */
+  reason(reason: string, count: number): void
   /** A partition left this process: its gauges go, so that nobody reads a stale number. */
   forget(partition: number): void
 }
 
 export interface PolicyMetrics {
-  /** One decision took so long. */
-  decided(seconds: number): void
   /** Offset in `outcomes` up to which (exclusive) the state has learned. */
   stateOffset(offset: number): void
 }
@@ -92,7 +94,16 @@ export const createMetrics = (): Metrics => {
   )
   const lag = gauge('lag_records', 'Records not yet processed.', ['job', 'topic', 'partition'])
   const pending = gauge('join_pending', 'Decisions that wait for their reward.', ['job', 'partition'])
-  const decide = histogram('decide_seconds', 'Time of one decision.', ['policy'], DECIDE_SECONDS)
+  const reasons = counter('join_reasons_total', 'Decisions and rewards that made no outcome.', [
+    'job',
+    'reason',
+  ])
+  const decide = histogram(
+    'decide_seconds',
+    'Time of one decision, the mean of its batch.',
+    [],
+    DECIDE_SECONDS,
+  )
   const offset = gauge('policy_state_offset', 'Offset in outcomes up to which a policy has learned.', [
     'policy',
   ])
@@ -116,6 +127,8 @@ export const createMetrics = (): Metrics => {
           lag.labels(job, topic, String(partition)).set(records)
         },
         pending: (partition, decisions) => pending.labels(job, String(partition)).set(decisions),
+        decided: (seconds) => decide.observe(seconds),
+        reason: (reason, count) => reasons.labels(job, reason).inc(count),
         forget: (partition) => {
           for (const topic of topics.get(partition) ?? []) lag.remove(job, topic, String(partition))
           topics.delete(partition)
@@ -124,10 +137,8 @@ export const createMetrics = (): Metrics => {
       }
     },
     policy: (policy) => {
-      const decideHere = decide.labels(policy)
       const offsetHere = offset.labels(policy)
       return {
-        decided: (seconds) => decideHere.observe(seconds),
         stateOffset: (next) => offsetHere.set(next),
       }
     },

@@ -18,10 +18,13 @@ export interface RequestPosition {
 /** Decides one request at a time; its buffers grow to the largest request and are reused. */
 export class Decider {
   private readonly table: PolicyTable
+  private readonly maxArms: number
   private output: DecisionOutput = buffers(16)
 
-  constructor(table: PolicyTable) {
+  /** @param maxArms most arms of one request. */
+  constructor(table: PolicyTable, maxArms = Number.POSITIVE_INFINITY) {
     this.table = table
+    this.maxArms = maxArms
   }
 
   /**
@@ -32,6 +35,12 @@ export class Decider {
     const entry = this.table.get(request.policy)
     if (entry === undefined)
       throw new MillraceError('UNKNOWN_POLICY', `no policy is named "${request.policy}"`)
+    if (request.arms.length > this.maxArms) {
+      throw new MillraceError(
+        'INVALID_EVENT',
+        `arms: ${request.arms.length}, at most ${this.maxArms} are allowed`,
+      )
+    }
     const input = entry.featurizer(request)
     const { arms, vectors } = input
     const count = arms.length
@@ -80,9 +89,13 @@ const buffers = (arms: number): DecisionOutput => ({
 
 /** Turns batches of requests into their decisions; a request that cannot be decided is refused with its code. */
 export const decide =
-  (table: PolicyTable, now: () => number): OperatorFunction<Inbound<'decision-request'>, Outbound> =>
+  (
+    table: PolicyTable,
+    now: () => number,
+    maxArms?: number,
+  ): OperatorFunction<Inbound<'decision-request'>, Outbound> =>
   (source) => {
-    const decider = new Decider(table)
+    const decider = new Decider(table, maxArms)
     return source.pipe(
       map(({ batch, events, refused }): Outbound => {
         const outputs: Outgoing[] = []

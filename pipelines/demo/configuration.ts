@@ -30,7 +30,7 @@ export const demoConfiguration = (stepMs: number, { adapter, brokers, prefix }: 
       'join.window': `${Math.ceil(WINDOW_EVENTS * stepMs)}ms`,
       'join.grace': '0ms',
       'join.idleTimeout': `${IDLE_MS[adapter]}ms`,
-      'record.maxRows': 5_000,
+      'record.maxRows': 1000,
       'record.maxWait': '500ms',
       'metrics.interval': '1s',
       'http.port': 0,

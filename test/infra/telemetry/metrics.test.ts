@@ -38,15 +38,21 @@ describe('metrics', () => {
 
   it('tell decisions of microseconds apart', async () => {
     metrics = createMetrics()
-    const policy = metrics.policy('homepage')
-    for (const microseconds of [1.5, 8, 8, 80]) policy.decided(microseconds / 1e6)
-    policy.stateOffset(42)
+    const job = metrics.job('decide')
+    for (const microseconds of [1.5, 8, 8, 80]) job.decided(microseconds / 1e6)
     const buckets = await samples('millrace_decide_seconds_bucket')
-    expect(
-      buckets['{le="0.000002",policy="homepage"}'] ?? buckets['{le="0.000002",policy="homepage"} '],
-    ).toBe(1)
-    expect(buckets['{le="0.00001",policy="homepage"}']).toBe(3)
-    expect(buckets['{le="0.0001",policy="homepage"}']).toBe(4)
+    expect(buckets['{le="0.000002"}']).toBe(1)
+    expect(buckets['{le="0.00001"}']).toBe(3)
+    expect(buckets['{le="0.0001"}']).toBe(4)
+  })
+
+  it('count why decisions and rewards made no outcome, and tell how far a policy has learned', async () => {
+    metrics = createMetrics()
+    metrics.job('attribute').reason('late-reward', 3)
+    expect(await samples('millrace_join_reasons_total')).toEqual({
+      '{job="attribute",reason="late-reward"}': 3,
+    })
+    metrics.policy('homepage').stateOffset(42)
     expect(await samples('millrace_policy_state_offset')).toEqual({ '{policy="homepage"}': 42 })
   })
 
