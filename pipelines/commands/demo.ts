@@ -10,6 +10,7 @@ interface DemoArguments {
   readonly rate: number
   readonly jobs: string
   readonly kafka?: string
+  readonly clickhouse?: string
 }
 
 const DEFAULT_EVENTS = 20_000
@@ -23,6 +24,7 @@ export const demoCommand = (): Command =>
     .option('--rate <n>', 'requests a second without --exit', positive, 1_000)
     .option('--jobs <names>', 'which jobs run', 'decide')
     .option('--kafka <where>', 'local, or host:port of a running cluster (default: in memory)')
+    .option('--clickhouse <url>', 'a server of yours (default: the embedded one)')
     .action(async (options: DemoArguments) => {
       const { runDemo } = await import('../demo/demo.ts')
       const { exit = false } = options

@@ -17,14 +17,22 @@ export interface DemoBroker {
   readonly prefix: string
 }
 
-/** @param stepMs event time between two requests. */
-export const demoConfiguration = (stepMs: number, { adapter, brokers, prefix }: DemoBroker): Config =>
+/**
+ * @param stepMs event time between two requests.
+ * @param clickhouse address of a server, in which the demo makes a database of its own; the embedded one where absent.
+ */
+export const demoConfiguration = (
+  stepMs: number,
+  { adapter, brokers, prefix }: DemoBroker,
+  clickhouse?: string,
+): Config =>
   loadConfig({
-    env: {},
+    env: clickhouse === undefined ? {} : serverOf(process.env),
     overrides: {
       app: `${prefix}demo`,
       'kafka.adapter': adapter,
       'kafka.brokers': brokers.length > 0 ? brokers : undefined,
+      'clickhouse.url': clickhouse,
       'topics.prefix': prefix,
       'topics.create': true,
       'join.window': `${Math.ceil(WINDOW_EVENTS * stepMs)}ms`,
@@ -46,3 +54,14 @@ export const demoConfiguration = (stepMs: number, { adapter, brokers, prefix }: 
       ],
     },
   })
+
+/** Of the environment only what a server of the user's asks for: the demo is otherwise the same everywhere. */
+const serverOf = ({
+  MILLRACE_CLICKHOUSE_USERNAME,
+  MILLRACE_CLICKHOUSE_PASSWORD,
+  MILLRACE_CLICKHOUSE_DATABASE = `millrace_demo_${Date.now().toString(36)}`,
+}: NodeJS.ProcessEnv) => ({
+  MILLRACE_CLICKHOUSE_USERNAME,
+  MILLRACE_CLICKHOUSE_PASSWORD,
+  MILLRACE_CLICKHOUSE_DATABASE,
+})

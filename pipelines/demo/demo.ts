@@ -30,6 +30,8 @@ export interface DemoOptions {
   readonly jobs: readonly string[]
   /** `local`, or `host:port[,host:port]`; in memory where absent. */
   readonly kafka?: string
+  /** Address of a ClickHouse server; the embedded one where absent. */
+  readonly clickhouse?: string
 }
 
 /** Nominal requests a second of event time when the demo goes as fast as it can: above any speed it reaches. */
@@ -50,7 +52,7 @@ export const runDemo = async (
   const stepMs = 1_000 / (options.exit ? FULL_SPEED : options.rate)
   const kafka = await kafkaAt(options.kafka, say)
   try {
-    const config = demoConfiguration(stepMs, kafka)
+    const config = demoConfiguration(stepMs, kafka, options.clickhouse)
     const runtime = await openRuntime(config, { log: createLog(config.log), temporaryTables: true })
     try {
       await play(runtime, options, stepMs, stop, say)
@@ -143,11 +145,12 @@ const introduce = ({ config, broker, embedded }: Opened, url: string, say: (line
     `millrace demo: real handwritten digits, ten arms, a disjoint LinUCB policy that starts knowing nothing.`,
   )
   say(`  Kafka       ${broker.address}, ${config.topics.partitions} partitions a topic`)
-  if (server !== null) {
-    const { username, password } = server.dashboard
-    say(`  ClickHouse  ${server.url}/play   user ${username}   password ${password}`)
-    say(`              SELECT * FROM ${config.clickhouse.database}.learning_curve`)
-  }
+  const where =
+    server === null
+      ? `${config.clickhouse.url}/play`
+      : `${server.url}/play   user ${server.dashboard.username}   password ${server.dashboard.password}`
+  say(`  ClickHouse  ${where}`)
+  say(`              SELECT * FROM ${config.clickhouse.database}.learning_curve`)
   say(`  millrace    ${url}/metrics   ${url}/ready   ${url}/config`)
   if (broker.kind === 'memory')
     say(
