@@ -89,6 +89,9 @@ export const schemaRegistry = (options: RegistryOptions): SchemaRegistry => {
     }
   }
 
+  /** Ids found or being asked for, by subject and schema: pipelines of one process ask for the same ones at once. */
+  const ids = new Map<string, Promise<number>>()
+
   const load = async (id: number): Promise<string> => {
     const known = schemas.get(id)
     if (known !== undefined) return known
@@ -111,16 +114,34 @@ export const schemaRegistry = (options: RegistryOptions): SchemaRegistry => {
     }
   }
 
-  return {
-    async idOf(subject, schema) {
-      const confluent = { type: SchemaType.AVRO as const, schema }
-      try {
-        return await ask(() => client.getRegistryIdBySchema(subject, confluent))
-      } catch (error) {
-        if (!(error instanceof MillraceError && error.code === 'UNKNOWN_SCHEMA')) throw error
-        if (options.register === false) throw error
-      }
+  const find = (subject: string, confluent: { type: SchemaType.AVRO; schema: string }) =>
+    ask(() => client.getRegistryIdBySchema(subject, confluent))
+
+  const findOrRegister = async (subject: string, schema: string): Promise<number> => {
+    const confluent = { type: SchemaType.AVRO as const, schema }
+    try {
+      return await find(subject, confluent)
+    } catch (error) {
+      if (!(error instanceof MillraceError && error.code === 'UNKNOWN_SCHEMA')) throw error
+      if (options.register === false) throw error
+    }
+    try {
       return (await ask(() => register(client, subject, confluent))).id
+    } catch (refused) {
+      // Another process may have registered it in between, which registries refuse as a conflict.
+      return await find(subject, confluent).catch(() => {
+        throw refused
+      })
+    }
+  }
+
+  return {
+    idOf(subject, schema) {
+      const name = JSON.stringify([subject, schema])
+      const asked = ids.get(name) ?? findOrRegister(subject, schema)
+      ids.set(name, asked)
+      asked.catch(() => ids.delete(name))
+      return asked
     },
     async latest(subject) {
       const id = await ask(() => client.getLatestSchemaId(subject))
@@ -134,9 +155,9 @@ export const schemaRegistry = (options: RegistryOptions): SchemaRegistry => {
         // Ids are 32-bit and signed; others cannot be known.
         if (id < 2 ** 31 && !((unknownUntil.get(id) ?? 0) > Date.now())) missing.add(id)
       }
-      const ids = [...missing]
-      for (let from = 0; from < ids.length; from += CONCURRENT_REQUESTS) {
-        await Promise.all(ids.slice(from, from + CONCURRENT_REQUESTS).map(loadOrRemember))
+      const loading = [...missing]
+      for (let from = 0; from < loading.length; from += CONCURRENT_REQUESTS) {
+        await Promise.all(loading.slice(from, from + CONCURRENT_REQUESTS).map(loadOrRemember))
       }
     },
     schemaOf: (id) => schemas.get(id),

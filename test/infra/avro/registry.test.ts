@@ -51,6 +51,15 @@ describe.skipIf(missing)('Confluent framing against a real registry', () => {
     expect(() => reader.decode('reward', message.subarray(0, 9))).toThrow(code('MALFORMED_AVRO'))
   })
 
+  it('gives one id to pipelines and processes that register the same schema at once', async () => {
+    const schema = JSON.stringify({ type: 'record', name: 'Raced', fields: [{ name: 'n', type: 'int' }] })
+    const registries = [connect(), connect(), connect()]
+    const ids = await Promise.all(
+      [...registries, ...registries].map((registry) => registry.idOf('raced-value', schema)),
+    )
+    expect(new Set(ids).size).toBe(1)
+  })
+
   it('reads both framings on one topic', async () => {
     const codec = createCodec({ registry: connect() })
     await codec.prepare(['reward'])
