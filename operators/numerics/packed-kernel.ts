@@ -1,6 +1,6 @@
 /**
  * The two steps that learning a sample takes, on packed symmetric matrices (packed-symmetric.ts) in a WebAssembly memory: A·x and
- * A += x·yᵀ, with two float64 an instruction, in a third to a fifth of the time that plain loops take.
+ * A += x·yᵀ, with two float64 an instruction, in a third of the time that plain loops take, or less.
  *
  * Two rows of the triangle are under way at once. They begin at an even row, so that the numbers left of the diagonal are whole pairs, and they share
  * every load of a vector; the last row of an odd matrix goes alone. Sums are added in one order: the same numbers give the same bits.

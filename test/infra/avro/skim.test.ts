@@ -80,6 +80,37 @@ describe('before anything is decoded', () => {
     expect(refusalOf({ type: 'map', values: 'int' }, proto)).toBe('INVALID_EVENT')
   })
 
+  it('keeps the integers that their types can hold, however many bytes they take', () => {
+    const largest = { int: 2 ** 31 - 1, long: 2 ** 52 - 1 }
+    for (const type of ['int', 'long'] as const) {
+      for (let bits = 0; 2 ** bits - 1 <= largest[type]; bits++) {
+        for (const value of [2 ** bits - 1, 1 - 2 ** bits]) expect(refusalOf(type, long(value))).toBe('none')
+      }
+      for (const value of [largest[type] + 2, -largest[type] - 2]) {
+        expect(refusalOf(type, long(value))).toBe('MALFORMED_AVRO')
+      }
+      expect(refusalOf(type, [...long(largest[type]).slice(0, -1)])).toBe('MALFORMED_AVRO')
+    }
+  })
+
+  it('counts the depth of records that contain one another', () => {
+    const node = {
+      type: 'record',
+      name: 'Node',
+      fields: [
+        {
+          name: 'edges',
+          type: array({ type: 'record', name: 'Edge', fields: [{ name: 'to', type: ['null', 'Node'] }] }),
+        },
+      ],
+    }
+    /** A node with one edge to a node, and so on. */
+    const chain = (depth: number): Buffer =>
+      Buffer.from([...Array(depth).fill([2, 2]).flat(), 0, ...Array(depth).fill(0)])
+    expect(refusalOf(node, chain(64))).toBe('none')
+    expect(refusalOf(node, chain(65))).toBe('MESSAGE_TOO_LARGE')
+  })
+
   it('ends with a code for any bytes whatever', () => {
     const schemas = [
       array(array('null')),
