@@ -15,24 +15,23 @@ import { QUICK_RETRY } from '../infra/kafka/kafkajs/client.ts'
 import { KAFKA_VERSION, startLocalKafka } from '../infra/kafka/local.ts'
 import type { Broker } from '../infra/kafka/port.ts'
 import { createLog } from '../infra/telemetry/log.ts'
-import { Xoshiro128 } from '../operators/numerics/random.ts'
 import { decide } from '../pipelines/decide.ts'
 import { openRuntime } from '../pipelines/open.ts'
 import { applyDefinitions } from '../pipelines/policies.ts'
 import { runPipelines } from '../pipelines/run.ts'
 import { topicOf } from '../pipelines/runtime.ts'
 import { ensureTopics } from '../pipelines/topics.ts'
-import type { Decision } from '../schemas/generated/events.ts'
+import { DIMENSION, decisionAt, outcomeAt, requestAt } from './load/events.ts'
 import type { Answer, Order, Outgoing } from './load/hop.ts'
 import { alternate, median, medianRatio, percentile } from './measure.ts'
 import type { BenchReport } from './report.ts'
 
 const PARTITIONS = 4
-const DIMENSION = 20
-const ARMS = 10
 const BATCH = 1_000
 const EVENTS = Number(process.env['HOP_EVENTS'] ?? 60_000)
 const ROUNDS = Number(process.env['HOP_ROUNDS'] ?? 5)
+/** Event time of the first request. */
+const START = 1_700_000_000_000
 const PACE = { perSecond: 1_000, warmUpMs: 2_000, ms: 4_000 }
 
 interface Sample {
@@ -78,7 +77,7 @@ export const run = async (): Promise<BenchReport> => {
 }
 
 /** The child process. */
-export class Load {
+class Load {
   private readonly child: ChildProcess = fork(fileURLToPath(new URL('./load/hop.ts', import.meta.url)), {
     execArgv: ['--import', 'tsx'],
     serialization: 'advanced',
@@ -105,7 +104,7 @@ export class Load {
   }
 }
 
-export class Hop {
+class Hop {
   private readonly bootstrap: string
   private readonly load: Load
   private readonly codec = createCodec()
@@ -116,53 +115,17 @@ export class Hop {
   constructor(bootstrap: string, load: Load) {
     this.bootstrap = bootstrap
     this.load = load
-    const random = new Xoshiro128()
-    random.seed(1, 2, 3, 4)
-    const vector = () => Array.from({ length: DIMENSION }, () => random.uniform() - 0.5)
-    const arms = Array.from({ length: ARMS }, (_, i) => `arm-${i}`)
-    const base64 = (bytes: Buffer) => bytes.toString('base64')
-    this.requests = Array.from({ length: EVENTS }, (_, i) => {
-      const requestId = `request-${i}`
-      const event = {
-        requestId,
-        policy: 'p',
-        occurredAt: 1_700_000_000_000 + i,
-        context: vector(),
-        arms: arms.map((id) => ({ id, features: null })),
-      }
-      return { key: requestId, value: base64(this.codec.encode('decision-request', event)) }
-    })
-    const decision = (i: number): Decision => ({
-      requestId: `request-${i}`,
-      policy: 'p',
-      policyVersion: 1,
-      policyHash: '0123456789abcdef',
-      occurredAt: 1_700_000_000_000 + i,
-      decidedAt: 1_700_000_000_000 + i,
-      arm: arms[i % ARMS]!,
-      propensity: 0.991,
-      propensityKind: 'exact',
-      arms,
-      probabilities: arms.map((_, a) => (a === i % ARMS ? 0.991 : 0.001)),
-      ranking: arms.map((_, a) => a),
-      vector: vector(),
-      hyperParameters: [{ name: 'alpha', value: 0.25, probability: 1 }],
-      stateOffset: i,
-      requestPartition: 0,
-      requestOffset: i,
-    })
-    this.answer = this.codec.encode('decision', decision(EVENTS - 1))
-    this.outcomes = Array.from({ length: EVENTS }, (_, i) => {
-      const { decidedAt: _decidedAt, ranking: _ranking, ...rest } = decision(i)
-      const event = {
-        ...rest,
-        closedAt: rest.occurredAt,
-        reward: i % 3 === 0 ? 1 : 0,
-        rewardKind: 'observed' as const,
-        rewardOccurredAt: rest.occurredAt,
-      }
-      return { key: 'p', value: base64(this.codec.encode('outcome', event)) }
-    })
+    const messages = (make: (i: number) => { key: string; value: Buffer }) =>
+      Array.from({ length: EVENTS }, (_, i) => {
+        const { key, value } = make(i)
+        return { key, value: value.toString('base64') }
+      })
+    this.requests = messages((i) => ({
+      key: `request-${i}`,
+      value: this.codec.encode('decision-request', requestAt(i, START)),
+    }))
+    this.outcomes = messages((i) => ({ key: 'p', value: this.codec.encode('outcome', outcomeAt(i, START)) }))
+    this.answer = this.codec.encode('decision', decisionAt(EVENTS - 1, START))
   }
 
   async ours(round: number): Promise<Sample> {

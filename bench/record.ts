@@ -19,6 +19,7 @@ import { runPipelines } from '../pipelines/run.ts'
 import { topicOf } from '../pipelines/runtime.ts'
 import { ensureTopics } from '../pipelines/topics.ts'
 import type { Decision } from '../schemas/generated/events.ts'
+import { decisionAt } from './load/events.ts'
 import { alternate, median, medianRatio } from './measure.ts'
 import type { BenchReport } from './report.ts'
 
@@ -28,8 +29,6 @@ const BLOCK = 10_000
 const WRITERS = 4
 /** What remains is blocks that are not full, which wait for more. */
 const MEASURED = ROWS - WRITERS * BLOCK
-const DIMENSION = 20
-const ARMS = Array.from({ length: 10 }, (_, i) => `arm-${i}`)
 const CLIENT_FORMATS = ['JSONEachRow', 'JSONCompactEachRow'] as const
 
 export const run = async (): Promise<BenchReport> => {
@@ -67,26 +66,6 @@ export const run = async (): Promise<BenchReport> => {
     await server.stop()
   }
 }
-
-const decisionAt = (i: number, now: number): Decision => ({
-  requestId: `request-${i}`,
-  policy: 'p',
-  policyVersion: 1,
-  policyHash: '0123456789abcdef',
-  occurredAt: now + i,
-  decidedAt: now + i + 5,
-  arm: ARMS[i % ARMS.length]!,
-  propensity: 0.991,
-  propensityKind: 'exact',
-  arms: ARMS,
-  probabilities: ARMS.map((_, arm) => (arm === i % ARMS.length ? 0.991 : 0.001)),
-  ranking: ARMS.map((_, arm) => (arm + i) % ARMS.length),
-  vector: Array.from({ length: DIMENSION }, (_, f) => Math.sin(i * 31 + f)),
-  hyperParameters: [{ name: 'alpha', value: 0.25, probability: 1 }],
-  stateOffset: i,
-  requestPartition: i % WRITERS,
-  requestOffset: i,
-})
 
 class RecordBench {
   private readonly bootstrap: string
