@@ -6,7 +6,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, MillraceError } from '../../../schemas/errors.ts'
 import type { Admin, Batch, TaskCommit } from '../port.ts'
-import type { Round } from './packing.ts'
 
 /** How a cluster is waited for. */
 export interface Patience {
@@ -23,6 +22,18 @@ export interface ClosableAdmin extends Admin {
   maxMessageBytes(topic: string): Promise<number>
   close(): Promise<void>
 }
+
+/** A record with its partition; its topic is that of the list it is in. */
+export interface PackedRecord {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly partition: number
+  readonly timestamp?: number
+  readonly headers?: Readonly<Record<string, Buffer>>
+}
+
+/** Records that may be under way together, by topic. */
+export type Round = readonly { readonly topic: string; readonly messages: readonly PackedRecord[] }[]
 
 /** A producer initialised under a transactional id. */
 export interface Transactor {

@@ -6,19 +6,10 @@
 import { MillraceError } from '../../../schemas/errors.ts'
 import { partitionOf } from '../partitioner.ts'
 import type { OutputRecord } from '../port.ts'
-import { type ClosableAdmin, missingTopic } from './driver.ts'
 
-/** A record with its partition; its topic is that of the list it is in. */
-export interface PackedRecord {
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly partition: number
-  readonly timestamp?: number
-  readonly headers?: Readonly<Record<string, Buffer>>
-}
+export type { PackedRecord, Round } from './driver.ts'
 
-/** Records that may be under way together, by topic. */
-export type Round = readonly { readonly topic: string; readonly messages: readonly PackedRecord[] }[]
+import { type ClosableAdmin, missingTopic, type PackedRecord, type Round } from './driver.ts'
 
 interface Destination {
   readonly topic: string

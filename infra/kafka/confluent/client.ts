@@ -61,17 +61,15 @@ export const createClient = (library: Library, options: KafkaConnectionOptions):
     }
   }
   const newConsumer = (properties: Properties): KafkaConsumer =>
-    new library.KafkaConsumer(
-      {
-        ...common,
-        'enable.auto.commit': false,
-        'enable.auto.offset.store': false,
-        'allow.auto.create.topics': false,
-        'isolation.level': 'read_committed',
-        ...properties,
-      },
-      { 'auto.offset.reset': 'error' },
-    )
+    new library.KafkaConsumer({
+      ...common,
+      'auto.offset.reset': 'error',
+      'enable.auto.commit': false,
+      'enable.auto.offset.store': false,
+      'allow.auto.create.topics': false,
+      'isolation.level': 'read_committed',
+      ...properties,
+    })
   const consumer = async (properties: Properties): Promise<KafkaConsumer> => {
     const client = newConsumer(properties)
     await connect(client)
@@ -87,16 +85,14 @@ export const createClient = (library: Library, options: KafkaConnectionOptions):
     connect,
     producer: async (properties) => {
       // What is too large the packer says, by topic. A transaction meets the end of the one before it: ask again soon.
-      const producer = new library.Producer(
-        {
-          ...common,
-          'linger.ms': 1,
-          'message.max.bytes': 1_000_000_000,
-          'retry.backoff.ms': 1,
-          ...properties,
-        },
-        { 'request.required.acks': -1 },
-      )
+      const producer = new library.Producer({
+        ...common,
+        acks: -1,
+        'linger.ms': 1,
+        'message.max.bytes': 1_000_000_000,
+        'retry.backoff.ms': 1,
+        ...properties,
+      })
       await connect(producer)
       return producer
     },

@@ -36,8 +36,12 @@ export const codeNumber = (error: unknown): number => {
   return typeof code === 'number' ? code : 0
 }
 
+/** Errors that come as events bear the text alone. */
+const REFUSAL_TEXT = /authentication fail|ssl error|authorization failed/i
+
 /** Whether the cluster answered and turned us away: no use in trying again. */
-export const isRefusal = (error: unknown): boolean => REFUSALS.has(codeNumber(error))
+export const isRefusal = (error: unknown): boolean =>
+  REFUSALS.has(codeNumber(error)) || REFUSAL_TEXT.test((error as Partial<LibraryError>)?.message ?? '')
 
 /** Whether the same request may succeed a little later. */
 export const isTransient = (error: unknown): boolean =>

@@ -250,7 +250,7 @@ class AssignedFetcher implements Fetcher {
           this.#consumer.queryWatermarkOffsets(topic, partition, PROBE_TIMEOUT_MS, done),
         )
         const { position, heardAt } = input
-        if (position < lowOffset || (heardAt === 0 && position > highOffset)) {
+        if (position < lowOffset || ((gone || heardAt === 0) && position > highOffset)) {
           this.#fail(outOfRange(topic, partition, position))
           return false
         }

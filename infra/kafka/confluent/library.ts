@@ -86,9 +86,10 @@ export interface Producer extends Client {
 
 export type Properties = Readonly<Record<string, unknown>>
 
+/** The settings of topics go among the others: a second argument for them would replace those given here. */
 export interface Library {
-  readonly KafkaConsumer: new (properties: Properties, ofTopics: Properties) => KafkaConsumer
-  readonly Producer: new (properties: Properties, ofTopics: Properties) => Producer
+  readonly KafkaConsumer: new (properties: Properties) => KafkaConsumer
+  readonly Producer: new (properties: Properties) => Producer
 }
 
 export const PACKAGE = '@confluentinc/kafka-javascript'

@@ -7,7 +7,7 @@
  */
 import type { Membership, MembershipEvents, MembershipOptions } from '../adapter/driver.ts'
 import { type Client, closeClient } from './client.ts'
-import { isTransient } from './errors.ts'
+import { isRefusal, isTransient } from './errors.ts'
 import type { LibraryError, TopicPartition } from './library.ts'
 
 const POLL_MS = 20
@@ -39,7 +39,7 @@ export const createMembership = (
   })
   consumer.on<LibraryError>('event.error', (error) => {
     trouble = error
-    if (!isTransient(error)) events.ended(error)
+    if (isRefusal(error)) events.ended(error)
   })
   consumer.on<{ message: string }>('event.stats', ({ message }) => {
     const { cgrp } = JSON.parse(message) as { cgrp?: { state: string; join_state: string } }

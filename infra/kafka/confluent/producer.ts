@@ -5,8 +5,7 @@
  *
  * Reports of a transaction are polled by its commit alone: a second thread that polls makes it wait 10 ms for what the other took.
  */
-import type { Driver, Sender, Transactor } from '../adapter/driver.ts'
-import type { Round } from '../adapter/packing.ts'
+import type { Driver, Round, Sender, Transactor } from '../adapter/driver.ts'
 import { type Client, closeClient } from './client.ts'
 import { codeNumber, QUEUE_FULL } from './errors.ts'
 import { asked, type LibraryError, type Producer } from './library.ts'

@@ -6,8 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Offsets, Producer, ProducerBatch, ProducerConfig, Transaction } from 'kafkajs'
-import { closeSoon, type Driver, type Sender, type Transactor } from '../adapter/driver.ts'
-import type { Round } from '../adapter/packing.ts'
+import { closeSoon, type Driver, type Round, type Sender, type Transactor } from '../adapter/driver.ts'
 import { type Client, QUICK_RETRY } from './client.ts'
 import { TopicMessages } from './encoded-messages.ts'
 import { isTransient } from './errors.ts'

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, it } from 'vitest'
+import { commitBatch, Scene } from '../../contracts/broker/harness.ts'
 import type { BrokerHarness } from '../../contracts/broker.ts'
 
 /** Transactions and deletions by a plain kafkajs client of the cluster at `bootstrap()`. */
@@ -106,6 +107,26 @@ export const describeAdapter = (harness: BrokerHarness): void => {
       expect(first.ended.toSorted()).toEqual(second.toSorted())
       expect(first.opened).toHaveLength(4)
       await Promise.all([broker.close(), other.close()])
+    })
+
+    it('stops loudly where one of two inputs lost its position, whatever the other still has', async () => {
+      const scene = new Scene(harness)
+      const broker = scene.track(await harness.connect())
+      const [full, cut] = [await scene.topic(broker, 'full'), await scene.topic(broker, 'cut')]
+      const options = { app: scene.name('app'), job: 'job', topics: [full, cut], maxBatchRecords: 10 }
+      const values = Array.from({ length: 5000 }, (_, index) => `v${index}`)
+      for (const topic of options.topics) await scene.write(broker, topic, values)
+      const before = await scene.connect()
+      const { task } = await scene.batch(scene.join(before, options))
+      const positions = new Map(options.topics.map((topic) => [topic, { offset: 1 }]))
+      await task.commit({ outputs: [], positions })
+      await before.close()
+      await harness.deleteRecords(cut, 0, 3)
+      const member = scene.join(broker, options, (task, batch) => commitBatch(task, batch))
+      await scene.until('it stops', () => member.failure !== undefined)
+      expect(member.failure).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
+      expect((await broker.admin.committed(options.app, 'job', [cut])).get(cut)?.get(0)?.offset).toBe(1)
+      await scene.clear()
     })
   })
 }

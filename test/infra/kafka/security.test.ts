@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { KafkaSasl } from '../../../infra/kafka/connection.ts'
-import { createKafkajsBroker, type KafkajsOptions } from '../../../infra/kafka/kafkajs/broker.ts'
+import { createConfluentBroker } from '../../../infra/kafka/confluent/broker.ts'
+import type { KafkaConnectionOptions, KafkaSasl } from '../../../infra/kafka/connection.ts'
+import { createKafkajsBroker } from '../../../infra/kafka/kafkajs/broker.ts'
 import { type LocalKafka, startLocalKafka } from '../../../infra/kafka/local.ts'
+import type { Broker } from '../../../infra/kafka/port.ts'
 import { kafkaMissing } from '../../kafka-server.ts'
+import { confluentLibrary } from './confluent-library.ts'
 
 const run = promisify(execFile)
 const KEY_STORE_PASSWORD = 'key-store-secret'
@@ -57,8 +60,9 @@ describe.skipIf(kafkaMissing)('Kafka with TLS and SASL', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  const connect = (options: Omit<KafkajsOptions, 'brokers'>) =>
-    createKafkajsBroker({ brokers: [kafka.bootstrap], patienceMs: 15_000, ...options })
+  type Options = Omit<KafkaConnectionOptions, 'brokers'>
+  const reached = (options: Options) => ({ brokers: [kafka.bootstrap], patienceMs: 15_000, ...options })
+  const connect = (options: Options) => createKafkajsBroker(reached(options))
 
   const mechanisms: [string, () => KafkaSasl][] = [
     ['PLAIN', () => ({ mechanism: 'plain', username: 'alice', password: PASSWORD })],
@@ -67,8 +71,7 @@ describe.skipIf(kafkaMissing)('Kafka with TLS and SASL', () => {
     ['OAUTHBEARER', () => ({ mechanism: 'oauthbearer', token: async () => unsecuredToken('alice') })],
   ]
 
-  it.each(mechanisms)('lets the right credentials write, commit and read: %s', async (name, sasl) => {
-    const broker = await connect({ ssl: { ca }, sasl: sasl() })
+  const writeCommitRead = async (name: string, broker: Broker) => {
     const topic = `secured-${name.toLowerCase()}`
     await broker.admin.create([{ topic, partitions: 1 }])
     const writer = await broker.writer()
@@ -90,6 +93,15 @@ describe.skipIf(kafkaMissing)('Kafka with TLS and SASL', () => {
     })
     expect(values).toEqual(['x'])
     await broker.close()
+  }
+
+  it.each(mechanisms)('lets the right credentials write, commit and read: %s', async (name, sasl) => {
+    await writeCommitRead(name, await connect({ ssl: { ca }, sasl: sasl() }))
+  })
+
+  it.skipIf(!confluentLibrary).each(mechanisms)('does so over librdkafka: %s', async (name, sasl) => {
+    const options = reached({ ssl: { ca }, sasl: sasl() })
+    await writeCommitRead(`${name}-librdkafka`, await createConfluentBroker(options, confluentLibrary))
   })
 
   it.each(['plain', 'scram-sha-256'] as const)('refuses a wrong password at once: %s', async (mechanism) => {
