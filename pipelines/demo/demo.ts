@@ -227,6 +227,10 @@ const drained = async (runtime: Opened, environment: Environment, watch: Watch, 
   }
 }
 
+/** What an installation before the start took (bin/install.mjs). */
+const installMs = (): number =>
+  performance.getEntriesByName('install', 'measure').reduce((ms, { duration }) => ms + duration, 0)
+
 const summarise = async (
   runtime: Opened,
   environment: Environment,
@@ -248,7 +252,7 @@ const summarise = async (
     rewardRateFirst: rounded(first, 4),
     rewardRateLast: rounded(last, 4),
     eventsPerSecond: rounded(seconds > 0 ? environment.published / seconds : 0, 1),
-    firstDecisionMs: rounded(watch.firstDecisionAt, 1),
+    firstDecisionMs: rounded(watch.firstDecisionAt - installMs(), 1),
     rssMaxMb: rounded(watch.rssMax / 2 ** 20, 1),
     loopDelayP99Ms: rounded(runtime.metrics.loopDelayP99Ms(), 2),
   }
