@@ -11,7 +11,6 @@ import { deadLetter, type RefusedRecord } from '../operators/streams/dead-letter
 import { KEYS } from '../schemas/catalogue.ts'
 import { codeOf, MillraceError } from '../schemas/errors.ts'
 import { type Progress, type Runtime, topicOf } from './runtime.ts'
-import { messageLimit } from './topics.ts'
 
 /** Commits each batch and says what it was. */
 export const deliver = (
@@ -64,9 +63,6 @@ interface Leaving {
 /** A batch of one record, as brokers measure it, beside key and value: at most so many bytes. */
 const RECORD_OVERHEAD = 100
 
-/** Kafka's own `max.message.bytes`, for topics that do not say theirs. */
-const DEFAULT_LIMIT = 1_048_588
-
 /** What each topic takes in one record, asked once. */
 class MessageLimits {
   private readonly admin: Admin
@@ -110,7 +106,7 @@ class MessageLimits {
   }
 
   private async ask(topic: string): Promise<void> {
-    this.limits.set(topic, (await messageLimit(this.admin, topic)) ?? DEFAULT_LIMIT)
+    this.limits.set(topic, await this.admin.maxMessageBytes(topic))
   }
 
   private check({ topic, key, value }: OutputRecord): void {

@@ -1,6 +1,5 @@
 /** The topics that pipelines need, made only where the configuration says so; otherwise what is missing is named. */
 import { RECORDED } from '../infra/clickhouse/rows.ts'
-import type { Admin } from '../infra/kafka/port.ts'
 import { CUT_VALUE_LENGTH, WHOLE_VALUE_LIMIT } from '../operators/streams/dead-letter.ts'
 import { COMPACTED_TOPICS, TOPICS, type TopicName } from '../schemas/catalogue.ts'
 import { MillraceError } from '../schemas/errors.ts'
@@ -64,7 +63,7 @@ export const topicProblems = async (
     return [`${job}: ${present.map((topic) => `${topic} has ${found.get(topic)}`).join(', ')}`]
   })
   const letters = topicOf(config, 'dead-letter')
-  const limit = found.has(letters) ? await messageLimit(broker.admin, letters) : null
+  const limit = found.has(letters) ? await broker.admin.maxMessageBytes(letters) : null
   const small =
     limit === null || limit >= LARGEST_LETTER
       ? []
@@ -85,13 +84,17 @@ const readTogether = (config: Runtime['config']): Readonly<Record<string, readon
   }
 }
 
-/** A topic's `max.message.bytes`; null where the adapter cannot tell. */
-export const messageLimit = async (admin: Admin, topic: string): Promise<number | null> => {
-  if ('maxMessageBytes' in admin && typeof admin.maxMessageBytes === 'function')
-    return Number(await admin.maxMessageBytes(topic))
-  const [described] = await admin.describe([topic])
-  const limit = described?.config?.['max.message.bytes']
-  return limit === undefined ? null : Number(limit)
+/** Makes millrace's own topics where they are missing; the user's are never made. */
+export const createTopics = ({ broker, config }: Cluster): Promise<void> => {
+  const { partitions, replicationFactor } = config.topics
+  return broker.admin.create(
+    DECISION_EVENTS.map((event) => ({
+      topic: topicOf(config, event),
+      partitions,
+      replicationFactor,
+      config: keeping(event),
+    })),
+  )
 }
 
 /**
@@ -103,18 +106,7 @@ export const ensureTopics = async (
   create: boolean,
   jobs?: readonly string[],
 ): Promise<void> => {
-  const { broker, config } = cluster
-  if (create) {
-    const { partitions, replicationFactor } = config.topics
-    await broker.admin.create(
-      DECISION_EVENTS.map((event) => ({
-        topic: topicOf(config, event),
-        partitions,
-        replicationFactor,
-        config: keeping(event),
-      })),
-    )
-  }
+  if (create) await createTopics(cluster)
   const { missing, uneven } = await topicProblems(cluster, jobs)
   if (missing.length > 0) {
     throw new MillraceError(

@@ -186,6 +186,10 @@ const adminOf = (cluster: MemoryCluster, alive: () => void): Admin => ({
     alive()
     for (const topic of topics) cluster.create(topic)
   },
+  maxMessageBytes: async (name) => {
+    alive()
+    return cluster.topic(name).maxMessageBytes
+  },
   offsets: async (name) => {
     alive()
     return cluster

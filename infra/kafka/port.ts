@@ -139,6 +139,8 @@ export interface Admin {
   describe(topics?: readonly string[]): Promise<TopicDescription[]>
   /** Creates the topics that are missing; existing ones stay as they are. */
   create(topics: readonly (TopicDescription & { readonly replicationFactor?: number })[]): Promise<void>
+  /** The largest record batch that a topic takes, in bytes: its `max.message.bytes`. @throws MillraceError MISSING_TOPIC */
+  maxMessageBytes(topic: string): Promise<number>
   /** @throws MillraceError MISSING_TOPIC */
   offsets(topic: string): Promise<TopicOffsets[]>
   /** Committed positions of a job's group, by topic and partition. */

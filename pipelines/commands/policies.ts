@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { SHORT_HASH } from '../../operators/bandits/policy-table.ts'
 import type { PolicyDefinition } from '../../schemas/generated/events.ts'
 import { applyDefinitions, readDefinitions } from '../policies.ts'
-import { ensureTopics } from '../topics.ts'
+import { createTopics } from '../topics.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration, refuseMemory } from './configuration.ts'
 import { connected } from './connected.ts'
 import { say, table, time } from './output.ts'
@@ -37,7 +37,7 @@ export const policiesCommand = (): Command => {
       refuseMemory(configuration.config)
       const applied = await connected(configuration, async (surroundings) => {
         if (options.createTopics === true || surroundings.config.topics.create)
-          await ensureTopics(surroundings, true)
+          await createTopics(surroundings)
         return applyDefinitions(surroundings)
       })
       if (applied.length === 0) say('nothing to write: the log says what the configuration says')

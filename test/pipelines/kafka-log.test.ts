@@ -14,11 +14,13 @@ describe('what the Kafka client library says', () => {
     )
     for (; now <= 20_000; now += 100) told('error', 'connection refused')
     told('info', 'joined')
+    told('error', 'Response InitProducerId(key: 22, version: 1)')
     expect(lines).toEqual([
       '0 warn connection refused',
       '10000 warn connection refused',
       '20000 warn connection refused',
       '20100 debug joined',
+      '20100 debug Response InitProducerId(key: 22, version: 1)',
     ])
   })
 })

@@ -18,8 +18,6 @@ export interface Patience {
 }
 
 export interface ClosableAdmin extends Admin {
-  /** The limit of one record batch in bytes, by topic: its `max.message.bytes`. */
-  maxMessageBytes(topic: string): Promise<number>
   close(): Promise<void>
 }
 

@@ -30,12 +30,15 @@ const requestOf = (round: Round): ProducerBatch => {
   return { acks: -1, topicMessages: topicMessages as NonNullable<ProducerBatch['topicMessages']> }
 }
 
+/** Records come with their partitions; naming a partitioner keeps kafkajs from a warning about its default. */
+const neverAsked = () => (): number => 0
+
 const connected = async <T>(
   { kafka }: Client,
   config: ProducerConfig,
   begin: (producer: Producer) => Promise<T>,
 ): Promise<T> => {
-  const producer = kafka.producer({ ...config, allowAutoTopicCreation: false })
+  const producer = kafka.producer({ ...config, allowAutoTopicCreation: false, createPartitioner: neverAsked })
   try {
     await producer.connect()
     return await begin(producer)

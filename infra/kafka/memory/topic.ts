@@ -17,14 +17,14 @@ export class Topic {
   readonly name: string
   readonly config: Readonly<Record<string, string>>
   readonly partitions: readonly PartitionLog[]
-  readonly #maxMessageBytes: number
+  readonly maxMessageBytes: number
   /** Deals out records without a key in turn. */
   #next = 0
 
   constructor({ topic, partitions, config = {} }: TopicDescription) {
     this.name = topic
     this.config = config
-    this.#maxMessageBytes = Number(config['max.message.bytes'] ?? MAX_MESSAGE_BYTES)
+    this.maxMessageBytes = Number(config['max.message.bytes'] ?? MAX_MESSAGE_BYTES)
     const records = config['retention.records']
     const retention = {
       compact: (config['cleanup.policy'] ?? '').split(',').includes('compact'),
@@ -47,10 +47,10 @@ export class Topic {
    */
   route(record: OutputRecord): PartitionLog {
     const size = messageBytes(record)
-    if (size > this.#maxMessageBytes)
+    if (size > this.maxMessageBytes)
       throw new MillraceError(
         'MESSAGE_TOO_LARGE',
-        `a record of ${size} bytes for topic '${this.name}', whose limit is ${this.#maxMessageBytes}`,
+        `a record of ${size} bytes for topic '${this.name}', whose limit is ${this.maxMessageBytes}`,
       )
     if (record.partition !== undefined) return this.log(record.partition)
     if (record.key !== null) return this.log(partitionOf(record.key, this.partitions.length))
