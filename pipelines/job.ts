@@ -4,12 +4,14 @@
  */
 import {
   catchError,
+  concat,
   EMPTY,
   finalize,
   type MonoTypeOperatorFunction,
   mergeMap,
   type Observable,
   type OperatorFunction,
+  of,
   takeUntil,
   tap,
   throwError,
@@ -51,10 +53,8 @@ export const job = (
     takeUntil(stop),
     mergeMap((task) => {
       log.info({ partition: task.partition }, 'task opened')
-      return task.batches.pipe(
-        takeUntil(stop),
-        watchLag(metrics),
-        chain(task, metrics),
+      const work = task.batches.pipe(takeUntil(stop), watchLag(metrics), chain(task, metrics))
+      return concat(of(opened(name, task)), work).pipe(
         catchError((error: unknown) => {
           const code = codeOf(error, 'INVALID_EVENT')
           if (!LOST.has(code)) return throwError(() => error)
@@ -70,6 +70,16 @@ export const job = (
     }),
   )
 }
+
+const opened = (pipeline: string, { partition }: Task): Progress => ({
+  pipeline,
+  opened: true,
+  topic: '',
+  partition,
+  received: 0,
+  sent: {},
+  deadLetters: 0,
+})
 
 const watchLag = (metrics: JobMetrics): MonoTypeOperatorFunction<Batch> =>
   tap(({ idle, topic, partition, highWatermark, nextOffset }) => {

@@ -28,9 +28,10 @@ export interface Runtime {
   readonly now: () => number
 }
 
-/** What a pipeline did with one batch. */
+/** What a pipeline did with one batch; or that it opened a task, with nothing taken in yet. */
 export interface Progress {
   readonly pipeline: string
+  readonly opened?: true
   readonly topic: string
   readonly partition: number
   /** Records taken in. */

@@ -97,7 +97,6 @@ const play = async (
     events: options.events ?? Number.POSITIVE_INFINITY,
     stepMs,
     paced: !options.exit,
-    startedAt: now(),
     now,
     onDecision: (_, right) => watch.decided(right),
   })
@@ -115,6 +114,8 @@ const play = async (
     (error: unknown) => Promise.reject(error),
   )
   try {
+    // The in-memory broker keeps what its consumers have still to read: all of them are there before anything is published.
+    await Promise.race([watch.allOpened, aborted(stop), failed])
     await Promise.race([environment.run(stop), failed])
     if (options.exit && !stop.aborted) {
       const rows = await Promise.race([drained(runtime, environment, watch, stop), failed])
@@ -163,19 +164,25 @@ class Watch {
   readonly committed: Record<string, number> = {}
   deadLetters = 0
   firstDecisionAt = 0
-  startedAt = 0
   lastOutcomeAt = 0
   rssMax = 0
   /** Mean reward of about the last thousand decisions. */
   recentRate = 0
+  /** Resolves when every pipeline has opened a task. */
+  readonly allOpened: Promise<void>
   private readonly onFirst: () => void
+  private readonly unopened = new Set(Object.keys(PIPELINES))
+  private onAllOpened: () => void = () => {}
 
   constructor(onFirst: () => void) {
     this.onFirst = onFirst
+    this.allOpened = new Promise((resolve) => {
+      this.onAllOpened = resolve
+    })
   }
 
-  take({ pipeline, sent, deadLetters }: Progress): void {
-    this.startedAt ||= performance.now()
+  take({ pipeline, opened, sent, deadLetters }: Progress): void {
+    if (opened && this.unopened.delete(pipeline) && this.unopened.size === 0) this.onAllOpened()
     for (const [name, count] of Object.entries(sent)) {
       this.committed[`${pipeline}:${name}`] = (this.committed[`${pipeline}:${name}`] ?? 0) + count
     }

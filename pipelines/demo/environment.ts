@@ -20,7 +20,6 @@ export interface EnvironmentOptions {
   readonly stepMs: number
   /** Whether to keep to that pace by the clock, or go as fast as decisions come back. */
   readonly paced: boolean
-  readonly startedAt: number
   readonly now: () => number
   /** Called at each decision that comes back. */
   readonly onDecision?: (decision: Decision, rewarded: boolean) => void
@@ -46,6 +45,7 @@ export class Environment {
   private readonly due: { readonly at: number; readonly requestId: string; readonly occurredAt: number }[] =
     []
   private wake: () => void = () => {}
+  private startedAt = 0
 
   constructor(options: EnvironmentOptions) {
     this.options = options
@@ -53,6 +53,7 @@ export class Environment {
 
   /** Plays until every request is decided and rewarded, or `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    this.startedAt = this.options.now()
     const { broker, topics } = this.options
     const reading = new AbortController()
     const writer = await broker.writer()
@@ -95,15 +96,15 @@ export class Environment {
   }
 
   private requests(): OutputRecord[] {
-    const { events, stepMs, paced, startedAt, now, topics, codec, policy, digits } = this.options
-    const due = paced ? Math.floor((now() - startedAt) / stepMs) : Number.POSITIVE_INFINITY
+    const { events, stepMs, paced, now, topics, codec, policy, digits } = this.options
+    const due = paced ? Math.floor((now() - this.startedAt) / stepMs) : Number.POSITIVE_INFINITY
     const until = Math.min(events, due, this.decided + IN_FLIGHT, this.published + SEND_AT_MOST)
     if (this.published < until) this.firstPublishedAt ||= performance.now()
     const records: OutputRecord[] = []
     for (; this.published < until; this.published++) {
       const digit = this.published % digits.count
       const requestId = `digit-${String(this.published).padStart(9, '0')}`
-      const occurredAt = Math.floor(startedAt + this.published * stepMs)
+      const occurredAt = Math.floor(this.startedAt + this.published * stepMs)
       const value = codec.encode('decision-request', {
         requestId,
         policy,
