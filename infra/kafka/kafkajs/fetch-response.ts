@@ -122,7 +122,7 @@ class Reader {
   }
 }
 
-/** @throws MillraceError MALFORMED_AVRO never: a response that does not hold together is the connection's fault and throws RangeError. */
+/** @throws RangeError for bytes that do not hold together, MillraceError KAFKA_UNAVAILABLE for what is not read here. */
 export const decodeFetchResponse = async (raw: Buffer): Promise<FetchResponse> => {
   const reader = new Reader(raw)
   reader.int32()
