@@ -20,9 +20,9 @@ import { BlockGatherer, type RecordBlock } from '../operators/streams/blocks.ts'
 import { codeOf, MillraceError } from '../schemas/errors.ts'
 import type { EventTypes } from '../schemas/generated/events.ts'
 import { deadLetterRecord, letterFailed } from './delivery.ts'
-import { type Input, ownInput, readBatch } from './inputs.ts'
+import { type Input, readBatch } from './inputs.ts'
 import { job, type Pipeline } from './job.ts'
-import { type Progress, type Runtime, topicOf } from './runtime.ts'
+import type { Progress, Runtime } from './runtime.ts'
 
 export const record: Pipeline = {
   name: 'record',
@@ -72,10 +72,7 @@ export const record: Pipeline = {
 
 /** What is recorded: the events that have a table, rewards and the like from wherever they come. */
 const recordedInputs = (runtime: Runtime): Input<RecordedName>[] =>
-  RECORDED.flatMap((event) => {
-    const mapped = runtime.inputs(event) as readonly Input<RecordedName>[]
-    return mapped.length > 0 ? mapped : [ownInput(runtime.codec, topicOf(runtime.config, event), event)]
-  })
+  RECORDED.flatMap((event) => runtime.inputs(event) as readonly Input<RecordedName>[])
 
 /** Large batches make few commits; larger ones than this save nothing more. */
 const MOST_IN_A_BATCH = 5_000

@@ -128,6 +128,7 @@ const oneOf = (words: readonly string[], value: unknown): string => {
   return `must be one of ${words.join(', ')}${hint.startsWith('did') ? `; ${hint}` : ''}`
 }
 
+/** What zod keeps of a schema, as far as its keys are looked for. */
 interface Definition {
   readonly type: string
   readonly innerType?: z.ZodType
@@ -139,7 +140,7 @@ interface Definition {
   readonly shape?: Readonly<Record<string, z.ZodType>>
 }
 
-const definition = (schema: z.ZodType): Definition => schema.def as unknown as Definition
+export const definition = (schema: z.ZodType): Definition => schema.def as unknown as Definition
 
 /** The keys the schema knows at a path; for a union, those of the branch that the value's discriminator names. */
 const knownKeys = (schema: z.ZodType, path: Path, value: unknown): string[] => {

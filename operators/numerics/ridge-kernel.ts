@@ -112,6 +112,16 @@ const overPairs = (length: Code, step: (load: Code) => Code): Code => [
   ...when([...get(K), ...bytes(length), ...lessThan], step(load1)),
 ]
 
+/** local(l) += row(l)[k]·x(l)[k], for all lanes. */
+const dotVectors =
+  (local: (l: number) => number) =>
+  (load: Code): Code =>
+    each((l) => [
+      ...[...get(local(l)), ...get(row(l)), ...get(K), ...add, ...load],
+      ...[...get(x(l)), ...get(K), ...add, ...load],
+      ...[...mul2, ...add2, ...set(local(l))],
+    ])
+
 /** local(l) += row(l)[k]·weights[k], for all lanes. */
 const dotWeights =
   (local: (l: number) => number, weights: number) =>
@@ -138,22 +148,7 @@ const predictOne: Code = groups([
 /** Row i of the triangle: form(l) += xᵢ·(2·Σ_{j<i} aᵢⱼxⱼ + aᵢᵢxᵢ). */
 const triangleRow: Code = [
   ...clear(sum),
-  ...overPairs(get(I), (load) =>
-    each((l) => [
-      ...[
-        ...get(sum(l)),
-        ...get(row(l)),
-        ...get(K),
-        ...add,
-        ...load,
-        ...get(x(l)),
-        ...get(K),
-        ...add,
-        ...load,
-      ],
-      ...[...mul2, ...add2, ...set(sum(l))],
-    ]),
-  ),
+  ...overPairs(get(I), dotVectors(sum)),
   ...each((l) => [
     ...[...get(form(l)), ...get(x(l)), ...bytes(get(I)), ...add, ...loadTwice],
     ...[...get(sum(l)), ...get(sum(l)), ...add2],
@@ -180,22 +175,7 @@ const predictEach: Code = groups([
   ...clear(estimate),
   ...[...constant(0), ...set(I)],
   ...whileLoop([...get(I), ...get(D), ...lessThan], triangleRow),
-  ...overPairs(get(D), (load) =>
-    each((l) => [
-      ...[
-        ...get(estimate(l)),
-        ...get(row(l)),
-        ...get(K),
-        ...add,
-        ...load,
-        ...get(x(l)),
-        ...get(K),
-        ...add,
-        ...load,
-      ],
-      ...[...mul2, ...add2, ...set(estimate(l))],
-    ]),
-  ),
+  ...overPairs(get(D), dotVectors(estimate)),
   ...store(VARIANCES, form),
   ...store(ESTIMATES, estimate),
 ])

@@ -3,20 +3,19 @@
  * `console.log(…) // → text` states what is printed.
  */
 import * as assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { format } from 'node:util'
 import * as rxjs from 'rxjs'
 import { describe, expect, it } from 'vitest'
 import * as bandits from '../../operators/bandits/index.ts'
 import * as streams from '../../operators/streams/index.ts'
+import { pages, root } from './pages.ts'
 
 // typescript is CommonJS, and large: loaded as it is.
 const ts = createRequire(import.meta.url)('typescript') as typeof import('typescript')
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const ROOMS = {
   'millrace/bandits': 'operators/bandits/index.ts',
   'millrace/streams': 'operators/streams/index.ts',
@@ -35,14 +34,6 @@ interface Example {
   readonly file: string
   readonly code: string
 }
-
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((page) => page.endsWith('.md'))
-    .map((page) => join('docs', page)),
-].sort()
 
 const examples = pages.flatMap((page): Example[] =>
   [...readFileSync(join(root, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(

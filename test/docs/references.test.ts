@@ -1,19 +1,10 @@
 /** What the pages point at is there: files, headings, and the tests that docs/delivery.md names. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { pages, root } from './pages.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
-
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((page) => page.endsWith('.md'))
-    .map((page) => join('docs', page)),
-].sort()
 
 /** A heading as GitHub names it in addresses. */
 const anchorOf = (heading: string) =>

@@ -6,6 +6,7 @@
 import { MillraceError } from '../../../schemas/errors.ts'
 import { partitionOf } from '../partitioner.ts'
 import type { OutputRecord } from '../port.ts'
+import { BATCH_HEADER_BYTES, recordBytes } from '../record-size.ts'
 
 export type { PackedRecord, Round } from './driver.ts'
 
@@ -25,33 +26,9 @@ interface Slot {
   bytes: number
 }
 
-const BATCH_OVERHEAD = 61
 /** Room for a record's timestamp and offset deltas to grow where it is not alone. */
 const DELTA_SLACK = 12
 const KNOWN_FOR_MS = 300_000
-
-/** Bytes of a length as a zigzag varint. */
-const lengthBytes = (length: number): number => {
-  let bytes = 1
-  for (let rest = length * 2; rest >= 128; rest = Math.floor(rest / 128)) bytes++
-  return bytes
-}
-
-const fieldBytes = (field: Buffer | null): number =>
-  field === null ? 1 : lengthBytes(field.length) + field.length
-
-/** Bytes of a record alone in its batch, as the broker counts them against `max.message.bytes`, less the batch's own. */
-const recordBytes = ({ key, value, headers }: OutputRecord): number => {
-  let bytes = 3 + fieldBytes(key) + fieldBytes(value)
-  let count = 0
-  for (const name in headers) {
-    count++
-    const length = Buffer.byteLength(name)
-    bytes += lengthBytes(length) + length + fieldBytes(headers[name]!)
-  }
-  bytes += lengthBytes(count)
-  return lengthBytes(bytes) + bytes
-}
 
 export interface Packer {
   /**
@@ -98,17 +75,17 @@ export const createPacker = (admin: ClosableAdmin, address: string): Packer => {
           : partitionOf(key, destination.partitions))
       const ofTopic = slots.get(topic) ?? []
       if (ofTopic.length === 0) slots.set(topic, ofTopic)
-      ofTopic[partition] ??= { round: 0, bytes: BATCH_OVERHEAD }
+      ofTopic[partition] ??= { round: 0, bytes: BATCH_HEADER_BYTES }
       const slot = ofTopic[partition]
       const bytes = recordBytes(record)
-      if (BATCH_OVERHEAD + bytes > destination.limit)
+      if (BATCH_HEADER_BYTES + bytes > destination.limit)
         throw new MillraceError(
           'MESSAGE_TOO_LARGE',
-          `a record of ${BATCH_OVERHEAD + bytes} bytes for ${topic} exceeds its max.message.bytes of ${destination.limit}`,
+          `a record of ${BATCH_HEADER_BYTES + bytes} bytes for ${topic} exceeds its max.message.bytes of ${destination.limit}`,
         )
-      if (slot.bytes > BATCH_OVERHEAD && slot.bytes + bytes + DELTA_SLACK > destination.limit) {
+      if (slot.bytes > BATCH_HEADER_BYTES && slot.bytes + bytes + DELTA_SLACK > destination.limit) {
         slot.round++
-        slot.bytes = BATCH_OVERHEAD
+        slot.bytes = BATCH_HEADER_BYTES
       }
       slot.bytes += bytes + DELTA_SLACK
       rounds[slot.round] ??= new Map()

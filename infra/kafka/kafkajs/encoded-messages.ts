@@ -5,6 +5,7 @@
  * records already encoded take their place. Bytes: the records of a batch of magic 2, the Kafka protocol's Record.
  */
 import type { PackedRecord } from '../adapter/packing.ts'
+import { bodyBytes, varintBytes } from '../record-size.ts'
 
 /** Writes zig-zag varints and fields into a buffer that is known to be large enough. */
 class Writer {
@@ -39,28 +40,6 @@ class Writer {
     this.bytes.set(field, this.at)
     this.at += field.length
   }
-}
-
-const varintBytes = (value: number): number => {
-  let bytes = 1
-  for (let rest = value < 0 ? -2 * value - 1 : 2 * value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes++
-  return bytes
-}
-
-const fieldBytes = (field: Buffer | null): number =>
-  field === null ? 1 : varintBytes(field.length) + field.length
-
-/** Bytes of a record after its own length. */
-const bodyBytes = (
-  { key, value, headers }: PackedRecord,
-  timestampDelta: number,
-  offsetDelta: number,
-): number => {
-  let bytes = 1 + varintBytes(timestampDelta) + varintBytes(offsetDelta) + fieldBytes(key) + fieldBytes(value)
-  const names = headers === undefined ? [] : Object.keys(headers)
-  bytes += varintBytes(names.length)
-  for (const name of names) bytes += fieldBytes(Buffer.from(name)) + fieldBytes(headers![name]!)
-  return bytes
 }
 
 const write = (

@@ -26,7 +26,6 @@ interface Input {
   /** Records that wait, from `head` on. */
   records: ConsumedRecord[]
   head: number
-  fetching: boolean
   /** When a fetch last found nothing here. */
   emptyAt: number
 }
@@ -90,7 +89,6 @@ class ClusterFetcher implements Fetcher {
       stableOffset: offset,
       records: [],
       head: 0,
-      fetching: false,
       emptyAt: 0,
     }))
   }

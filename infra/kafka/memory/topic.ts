@@ -7,11 +7,11 @@
 import { MillraceError } from '../../../schemas/errors.ts'
 import { partitionOf } from '../partitioner.ts'
 import type { OutputRecord, TopicDescription, WireRecord } from '../port.ts'
+import { BATCH_HEADER_BYTES, recordBytes } from '../record-size.ts'
 import { type Owner, PartitionLog } from './log.ts'
 
 /** Kafka's default: 1 MiB and a batch header's first 12 bytes. */
 const MAX_MESSAGE_BYTES = 1_048_588
-const BATCH_HEADER_BYTES = 61
 
 export class Topic {
   readonly name: string
@@ -46,7 +46,7 @@ export class Topic {
    * @throws MillraceError MESSAGE_TOO_LARGE, MISSING_TOPIC (no such partition)
    */
   route(record: OutputRecord): PartitionLog {
-    const size = messageBytes(record)
+    const size = BATCH_HEADER_BYTES + recordBytes(record)
     if (size > this.maxMessageBytes)
       throw new MillraceError(
         'MESSAGE_TOO_LARGE',
@@ -74,27 +74,4 @@ export const appendAll = (
   }
   for (const [log, some] of byLog) log.append(some, transaction, now)
   return [...byLog.keys()]
-}
-
-/** Bytes of a batch of this one record on the wire (record format v2, uncompressed). */
-const messageBytes = ({ key, value, headers }: WireRecord): number => {
-  let body = 3 + fieldBytes(key) + fieldBytes(value)
-  let count = 0
-  for (const name in headers) {
-    const length = Buffer.byteLength(name)
-    body += varintBytes(length) + length + fieldBytes(headers[name]!)
-    count++
-  }
-  body += varintBytes(count)
-  return BATCH_HEADER_BYTES + varintBytes(body) + body
-}
-
-const fieldBytes = (field: Uint8Array | null): number =>
-  field === null ? 1 : varintBytes(field.length) + field.length
-
-/** Bytes of a non-negative number as a zigzag varint. */
-const varintBytes = (value: number): number => {
-  let bytes = 1
-  for (let rest = value * 2; rest > 127; rest = Math.floor(rest / 128)) bytes++
-  return bytes
 }

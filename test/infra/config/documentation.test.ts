@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { z } from 'zod'
 import { misspeltVariables, VARIABLES } from '../../../infra/config/environment.ts'
 import { loadConfig } from '../../../infra/config/load.ts'
+import { definition } from '../../../infra/config/problem.ts'
 import { configSchema } from '../../../infra/config/schema.ts'
 import { compileSink, compileSource, mappingProblems } from '../../../operators/streams/mapping.ts'
 
@@ -18,19 +19,9 @@ const env = { KAFKA_PASSWORD: 'p', CLICKHOUSE_PASSWORD: 'q' }
 const folder = mkdtempSync(join(tmpdir(), 'millrace-documentation-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Definition {
-  readonly type: string
-  readonly innerType?: z.ZodType
-  readonly in?: z.ZodType
-  readonly out?: z.ZodType
-  readonly element?: z.ZodType
-  readonly options?: readonly z.ZodType[]
-  readonly shape?: Readonly<Record<string, z.ZodType>>
-}
-
 /** Every key of a schema that holds a value, dotted; `[]` stands for a list's entries. */
 const keysOf = (schema: z.ZodType, path = ''): string[] => {
-  const { type, innerType, in: input, out, element, options, shape } = schema.def as unknown as Definition
+  const { type, innerType, in: input, out, element, options, shape } = definition(schema)
   if (innerType !== undefined) return keysOf(innerType, path)
   if (type === 'pipe') {
     const inner = (input as z.ZodType).def.type === 'transform' ? out : input
