@@ -95,6 +95,7 @@ export const applyDefinitions = async (
         stateHash,
         salt: randomBytes(16).toString('hex'),
         mode: current === undefined || current.stateHash === stateHash ? 'live' : 'shadow',
+        outcomesPartitions: ends.length,
         effectiveFrom: ends.find((end) => end.partition === partition)?.latest ?? 0,
         appliedAt: now(),
       }

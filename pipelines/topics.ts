@@ -15,6 +15,8 @@ export const DECISION_EVENTS = [
   'outcome',
   'outcome-correction',
   'policy-definition',
+  'snapshot',
+  'ledger',
   'metric',
   'dead-letter',
 ] as const satisfies readonly EventName[]

@@ -20,6 +20,7 @@ export const TOPICS = {
   document: 'documents',
   'document-labels': 'document-labels',
   model: 'models',
+  ledger: 'ledgers',
   metric: 'metrics',
   'dead-letter': 'dead-letters',
 } as const satisfies Readonly<Record<EventName, string>>
@@ -45,6 +46,7 @@ export const KEYS: { readonly [E in EventName]: (event: EventTypes[E]) => string
   document: (event) => event.documentId,
   'document-labels': (event) => event.documentId,
   model: (event) => `${event.name}/${event.version}`,
+  ledger: (event) => `${event.partition}/${event.kind}`,
   metric: (event) => event.name,
   'dead-letter': (event) => event.topic,
 }

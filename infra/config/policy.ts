@@ -92,6 +92,8 @@ export const policySchema = z
     algorithm: z.discriminatedUnion('kind', [linUcb]),
     features,
     explorationFloor: number(0, 1).default(0.01),
+    partitions: integer(1, 1_024).exactOptional(),
+    mergeEvery: integer(1, 2 ** 31).exactOptional(),
   })
   .transform(({ name, ...definition }): PolicyConfig => ({ name, definition }))
 

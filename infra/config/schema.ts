@@ -110,6 +110,9 @@ const kafka = (surroundings: Surroundings) => {
         ])
         .exactOptional(),
       patience: duration(0).default(30_000),
+      sessionTimeout: duration(500, 1_800_000).default(10_000),
+      transactionTimeout: duration(1_000, 900_000).default(10_000),
+      revokeTimeout: duration(0, 900_000).default(5_000),
     })
     .prefault({})
 }
@@ -157,7 +160,11 @@ export const configSchema = (surroundings: Surroundings) =>
         defaultReward: number().default(0),
         idleTimeout: duration(1).default(10_000),
         maxFutureSkew: duration(0).default(5 * 60_000),
+        rewards: choice(['first', 'last', 'sum']).default('first'),
+        activation: choice(['immediate', 'deferred']).default('immediate'),
+        dedupHorizon: duration(0).exactOptional(),
       })
+      .transform(({ dedupHorizon, ...join }) => ({ ...join, dedupHorizon: dedupHorizon ?? 2 * join.window }))
       .prefault({}),
     record: z
       .strictObject({
@@ -165,6 +172,8 @@ export const configSchema = (surroundings: Surroundings) =>
         maxWait: duration(1, 3_600_000).default(1_000),
       })
       .prefault({}),
+    models: z.strictObject({ directory: filePath(surroundings).prefault('.millrace/models') }).prefault({}),
+    snapshots: z.strictObject({ every: integer(1, 2 ** 31).default(100_000) }).prefault({}),
     limits: z
       .strictObject({
         messageBytes: size(1_024, 2 ** 28).default(2 ** 20),

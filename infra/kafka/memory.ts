@@ -190,6 +190,11 @@ const adminOf = (cluster: MemoryCluster, alive: () => void): Admin => ({
     alive()
     return cluster.topic(name).maxMessageBytes
   },
+  settings: async (name) => {
+    alive()
+    const { maxMessageBytes, config } = cluster.topic(name)
+    return new Map(Object.entries({ 'max.message.bytes': String(maxMessageBytes), ...config }))
+  },
   offsets: async (name) => {
     alive()
     return cluster

@@ -45,6 +45,11 @@ export interface Batch {
   readonly nextOffset: number
   /** Offset after the partition's last committed record when the batch was fetched (what lag is measured against). */
   readonly highWatermark: number
+  /**
+   * Inputs of the task that have been silent for `idleMs`: the broker confirmed, at the beginning and at the end of that time, that
+   * nothing lies behind the position and no transaction is open there. An input that cannot be reached is not silent.
+   */
+  readonly silent?: readonly string[]
   /** No input of the task had anything for `idleMs`: `records` is empty, `topic` is '' and `nextOffset` is -1. */
   readonly idle?: true
 }
@@ -102,11 +107,13 @@ export interface TaskGroupOptions {
   readonly topics: readonly string[]
   /** Most records in one batch (default 1,000). */
   readonly maxBatchRecords?: number
-  /** Emit an idle batch when no input had anything for so long; never where absent. */
+  /** Emit an idle batch when no input had anything for so long, and name silent inputs; never where absent. */
   readonly idleMs?: number
   /** Default 10,000: a dead task stalls every read_committed reader for so long. */
   readonly transactionTimeoutMs?: number
   readonly sessionTimeoutMs?: number
+  /** How long a task that is taken away may still commit (default 5,000): then it is given up as it is. */
+  readonly revokeTimeoutMs?: number
 }
 
 export interface ReadOptions {
@@ -141,6 +148,8 @@ export interface Admin {
   create(topics: readonly (TopicDescription & { readonly replicationFactor?: number })[]): Promise<void>
   /** The largest record batch that a topic takes, in bytes: its `max.message.bytes`. @throws MillraceError MISSING_TOPIC */
   maxMessageBytes(topic: string): Promise<number>
+  /** The topic's settings in force, defaults of the cluster included: `retention.ms`, `cleanup.policy`, … @throws MillraceError MISSING_TOPIC */
+  settings(topic: string): Promise<ReadonlyMap<string, string>>
   /** @throws MillraceError MISSING_TOPIC */
   offsets(topic: string): Promise<TopicOffsets[]>
   /** Committed positions of a job's group, by topic and partition. */

@@ -21,6 +21,10 @@ export interface PolicyDefinitionBody {
   readonly features: FeaturesDefinition
   /** Share of decisions spread evenly over all arms; default 0.01. */
   readonly explorationFloor?: number
+  /** Parts that the state is folded in; one where absent. */
+  readonly partitions?: number
+  /** Of a split policy: outcomes of each part between two merges; default 100. */
+  readonly mergeEvery?: number
 }
 
 /** A policy without experience. @throws MillraceError INVALID_CONFIG naming the path */

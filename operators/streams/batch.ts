@@ -19,6 +19,8 @@ export interface SourceBatch {
   readonly records: readonly SourceRecord[]
   readonly nextOffset: number
   readonly idle?: true
+  /** Inputs of the task known to have had nothing for a while, by topic. */
+  readonly silent?: readonly string[]
 }
 
 /** A record that was refused, by its place in the batch. */
@@ -44,6 +46,8 @@ export type Outgoing = {
   [E in EventName]: {
     readonly event: E
     readonly value: EventTypes[E]
+    /** The record's key where it is not the event's own (a part of a split policy). */
+    readonly key?: string
     /** Place in the batch of the record that it came from; absent where that came in an earlier batch. */
     readonly index?: number
   }

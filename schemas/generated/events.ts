@@ -206,6 +206,28 @@ export interface Image {
   readonly occurredAt: number
 }
 
+export type LedgerKind = 'decisions' | 'rewards' | 'activations'
+
+/** What became of everything that a task of the join has taken in, at one of its commits: taken = used + reasons + pending. Topic `ledgers`, key: partition/kind. */
+export interface Ledger {
+  /** Partition of `decisions` and `rewards`: the task. */
+  readonly partition: number
+  /** What is counted. */
+  readonly kind: LedgerKind
+  /** Taken in since the task's first commit. */
+  readonly taken: number
+  /** Decisions that became an outcome; rewards and activations that went into one. */
+  readonly used: number
+  /** Undecided yet. */
+  readonly pending: number
+  /** What made no outcome, by why (a closed list). */
+  readonly reasons: Readonly<Record<string, number>>
+  /** Event time up to which the task has closed its decisions, in milliseconds; null before the first. */
+  readonly watermark: number | null
+  /** When it was written. */
+  readonly at: number
+}
+
 /** A measured number. Topic `metrics`, key: name. */
 export interface Metric {
   /** Name of the metric. */
@@ -336,6 +358,8 @@ export interface PolicyDefinition {
   readonly mode: PolicyMode
   /** Offset in the policy's `outcomes` partition from which this version holds. */
   readonly effectiveFrom: number
+  /** Number of partitions of `outcomes` when it was applied, which decides where a policy's outcomes lie; 0 where unknown. */
+  readonly outcomesPartitions: number
   /** When it was applied. */
   readonly appliedAt: number
 }
@@ -374,6 +398,13 @@ export interface Reward {
   readonly occurredAt: number
 }
 
+export interface SnapshotPart {
+  /** Partition of `outcomes`. */
+  readonly partition: number
+  /** Offset up to which (exclusive) this part has been learned. */
+  readonly offset: number
+}
+
 /** Where a policy's state is kept. Topic `snapshots` (compacted), key: policy/slot. */
 export interface Snapshot {
   /** The policy. */
@@ -398,8 +429,10 @@ export interface Snapshot {
   readonly kernel: string
   /** Partition of `outcomes`. */
   readonly partition: number
-  /** Offset up to which (exclusive) the state has learned. */
+  /** Offset up to which (exclusive) the state has learned; of a split policy that of its first part. */
   readonly offset: number
+  /** Of a split policy: each part in the order of its index; empty otherwise. */
+  readonly parts: readonly SnapshotPart[]
   /** When it was taken. */
   readonly takenAt: number
 }
@@ -414,6 +447,7 @@ export interface EventTypes {
   document: Document
   'image-score': ImageScore
   image: Image
+  ledger: Ledger
   metric: Metric
   model: Model
   'outcome-correction': OutcomeCorrection
@@ -463,6 +497,10 @@ export const SCHEMAS: Readonly<
     current: '{"type":"record","name":"Image","namespace":"millrace","doc":"An image to be scored. Topic `images`, key: image id.","fields":[{"name":"imageId","type":"string","doc":"Name of the image."},{"name":"bytes","type":["null","bytes"],"doc":"The encoded image.","default":null},{"name":"uri","type":["null","string"],"doc":"Where it lies, when not inline.","default":null},{"name":"contentType","type":"string","doc":"Its media type; empty when unknown.","default":""},{"name":"label","type":["null","string"],"doc":"The true label, when known.","default":null},{"name":"occurredAt","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was taken or received."}]}',
     earlier: [],
   },
+  ledger: {
+    current: '{"type":"record","name":"Ledger","namespace":"millrace","doc":"What became of everything that a task of the join has taken in, at one of its commits: taken = used + reasons + pending. Topic `ledgers`, key: partition/kind.","fields":[{"name":"partition","type":"int","doc":"Partition of `decisions` and `rewards`: the task."},{"name":"kind","type":{"type":"enum","name":"LedgerKind","symbols":["decisions","rewards","activations"]},"doc":"What is counted."},{"name":"taken","type":"long","doc":"Taken in since the task\'s first commit."},{"name":"used","type":"long","doc":"Decisions that became an outcome; rewards and activations that went into one."},{"name":"pending","type":"long","doc":"Undecided yet."},{"name":"reasons","type":{"type":"map","values":"long"},"doc":"What made no outcome, by why (a closed list)."},{"name":"watermark","type":["null","long"],"doc":"Event time up to which the task has closed its decisions, in milliseconds; null before the first.","default":null},{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was written."}]}',
+    earlier: [],
+  },
   metric: {
     current: '{"type":"record","name":"Metric","namespace":"millrace","doc":"A measured number. Topic `metrics`, key: name.","fields":[{"name":"name","type":"string","doc":"Name of the metric."},{"name":"value","type":"double","doc":"Its value, finite."},{"name":"labels","type":{"type":"map","values":"string"},"doc":"What it belongs to."},{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was measured."}]}',
     earlier: [],
@@ -480,8 +518,10 @@ export const SCHEMAS: Readonly<
     earlier: [],
   },
   'policy-definition': {
-    current: '{"type":"record","name":"PolicyDefinition","namespace":"millrace","doc":"A version of a policy. Topic `policies` (compacted), key: policy/version.","fields":[{"name":"policy","type":"string","doc":"Name of the policy."},{"name":"version","type":"int","doc":"1, 2, …"},{"name":"definition","type":"string","doc":"The definition as canonical JSON (sorted keys, no white space)."},{"name":"hash","type":"string","doc":"SHA-256 of `definition`, hex."},{"name":"stateHash","type":"string","doc":"SHA-256, hex, of that part of the definition which gives the state its meaning; equal hashes share a state."},{"name":"salt","type":"string","doc":"Secret-free random hex that seeds this version\'s draws."},{"name":"mode","type":{"type":"enum","name":"PolicyMode","symbols":["live","shadow"]},"doc":"Whether this version decides, or only learns beside the one that does."},{"name":"effectiveFrom","type":"long","doc":"Offset in the policy\'s `outcomes` partition from which this version holds."},{"name":"appliedAt","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was applied."}]}',
-    earlier: [],
+    current: '{"type":"record","name":"PolicyDefinition","namespace":"millrace","doc":"A version of a policy. Topic `policies` (compacted), key: policy/version.","fields":[{"name":"policy","type":"string","doc":"Name of the policy."},{"name":"version","type":"int","doc":"1, 2, …"},{"name":"definition","type":"string","doc":"The definition as canonical JSON (sorted keys, no white space)."},{"name":"hash","type":"string","doc":"SHA-256 of `definition`, hex."},{"name":"stateHash","type":"string","doc":"SHA-256, hex, of that part of the definition which gives the state its meaning; equal hashes share a state."},{"name":"salt","type":"string","doc":"Secret-free random hex that seeds this version\'s draws."},{"name":"mode","type":{"type":"enum","name":"PolicyMode","symbols":["live","shadow"]},"doc":"Whether this version decides, or only learns beside the one that does."},{"name":"effectiveFrom","type":"long","doc":"Offset in the policy\'s `outcomes` partition from which this version holds."},{"name":"outcomesPartitions","type":"int","doc":"Number of partitions of `outcomes` when it was applied, which decides where a policy\'s outcomes lie; 0 where unknown.","default":0},{"name":"appliedAt","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was applied."}]}',
+    earlier: [
+      '{"name":"millrace.PolicyDefinition","type":"record","fields":[{"name":"policy","type":"string"},{"name":"version","type":"int"},{"name":"definition","type":"string"},{"name":"hash","type":"string"},{"name":"stateHash","type":"string"},{"name":"salt","type":"string"},{"name":"mode","type":{"name":"millrace.PolicyMode","type":"enum","symbols":["live","shadow"]}},{"name":"effectiveFrom","type":"long"},{"name":"appliedAt","type":"long"}]}',
+    ],
   },
   'quarantined-image': {
     current: '{"type":"record","name":"QuarantinedImage","namespace":"millrace","doc":"A flagged image, kept for inspection. Topic `quarantine`, key: image id.","fields":[{"name":"imageId","type":"string","doc":"The image."},{"name":"bytes","type":["null","bytes"],"doc":"The encoded image.","default":null},{"name":"uri","type":["null","string"],"doc":"Where it lies, when not inline.","default":null},{"name":"contentType","type":"string","doc":"Its media type; empty when unknown.","default":""},{"name":"labels","type":{"type":"array","items":{"type":"record","name":"ScoredLabel","namespace":"millrace","doc":"A label with its score.","fields":[{"name":"label","type":"string","doc":"The label."},{"name":"score","type":"double","doc":"Its score, higher is more likely."}]}},"doc":"Labels given, best first."},{"name":"detector","type":{"type":"record","name":"DetectorVerdict","namespace":"millrace","doc":"What the adversarial-example detector says.","fields":[{"name":"detector","type":"string","doc":"Name of the detector."},{"name":"score","type":"double","doc":"Higher is more suspicious."},{"name":"threshold","type":"double","doc":"Scores above it are flagged."},{"name":"flagged","type":"boolean","doc":"Whether the image is flagged."}]},"doc":"The verdict."},{"name":"modelName","type":"string","doc":"Name of the model."},{"name":"modelVersion","type":"int","doc":"Its version."},{"name":"scoredAt","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was flagged."}]}',
@@ -492,7 +532,9 @@ export const SCHEMAS: Readonly<
     earlier: [],
   },
   snapshot: {
-    current: '{"type":"record","name":"Snapshot","namespace":"millrace","doc":"Where a policy\'s state is kept. Topic `snapshots` (compacted), key: policy/slot.","fields":[{"name":"policy","type":"string","doc":"The policy."},{"name":"slot","type":"int","doc":"Slot in rotation, 0 to 3."},{"name":"policyVersion","type":"int","doc":"Version of its definition."},{"name":"policyHash","type":"string","doc":"Its hash, first 16 hex digits."},{"name":"uri","type":"string","doc":"Where the bytes lie."},{"name":"sha256","type":"string","doc":"SHA-256 of the bytes, hex."},{"name":"bytes","type":"long","doc":"Their number."},{"name":"crc32","type":"long","doc":"CRC-32 of the bytes."},{"name":"format","type":"int","doc":"Format version of the bytes."},{"name":"kernel","type":"string","doc":"Numeric kernel that made the state; another refuses to continue it."},{"name":"partition","type":"int","doc":"Partition of `outcomes`."},{"name":"offset","type":"long","doc":"Offset up to which (exclusive) the state has learned."},{"name":"takenAt","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was taken."}]}',
-    earlier: [],
+    current: '{"type":"record","name":"Snapshot","namespace":"millrace","doc":"Where a policy\'s state is kept. Topic `snapshots` (compacted), key: policy/slot.","fields":[{"name":"policy","type":"string","doc":"The policy."},{"name":"slot","type":"int","doc":"Slot in rotation, 0 to 3."},{"name":"policyVersion","type":"int","doc":"Version of its definition."},{"name":"policyHash","type":"string","doc":"Its hash, first 16 hex digits."},{"name":"uri","type":"string","doc":"Where the bytes lie."},{"name":"sha256","type":"string","doc":"SHA-256 of the bytes, hex."},{"name":"bytes","type":"long","doc":"Their number."},{"name":"crc32","type":"long","doc":"CRC-32 of the bytes."},{"name":"format","type":"int","doc":"Format version of the bytes."},{"name":"kernel","type":"string","doc":"Numeric kernel that made the state; another refuses to continue it."},{"name":"partition","type":"int","doc":"Partition of `outcomes`."},{"name":"offset","type":"long","doc":"Offset up to which (exclusive) the state has learned; of a split policy that of its first part."},{"name":"parts","type":{"type":"array","items":{"type":"record","name":"SnapshotPart","namespace":"millrace","fields":[{"name":"partition","type":"int","doc":"Partition of `outcomes`."},{"name":"offset","type":"long","doc":"Offset up to which (exclusive) this part has been learned."}]}},"doc":"Of a split policy: each part in the order of its index; empty otherwise.","default":[]},{"name":"takenAt","type":{"type":"long","logicalType":"timestamp-millis"},"doc":"When it was taken."}]}',
+    earlier: [
+      '{"name":"millrace.Snapshot","type":"record","fields":[{"name":"policy","type":"string"},{"name":"slot","type":"int"},{"name":"policyVersion","type":"int"},{"name":"policyHash","type":"string"},{"name":"uri","type":"string"},{"name":"sha256","type":"string"},{"name":"bytes","type":"long"},{"name":"crc32","type":"long"},{"name":"format","type":"int"},{"name":"kernel","type":"string"},{"name":"partition","type":"int"},{"name":"offset","type":"long"},{"name":"takenAt","type":"long"}]}',
+    ],
   },
 }

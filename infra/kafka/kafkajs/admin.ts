@@ -102,13 +102,18 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
   }
 
   async maxMessageBytes(topic: string): Promise<number> {
-    const resources = [{ type: TOPIC_RESOURCE, name: topic, configNames: ['max.message.bytes'] }]
     // Who may write may not always describe: the default is then assumed.
-    const described = await this.#ask(() =>
-      this.#admin.describeConfigs({ includeSynonyms: false, resources }),
-    ).catch(() => undefined)
-    const value = Number(described?.resources[0]?.configEntries[0]?.configValue)
+    const found = await this.settings(topic).catch(() => undefined)
+    const value = Number(found?.get('max.message.bytes'))
     return value > 0 ? value : DEFAULT_MAX_MESSAGE_BYTES
+  }
+
+  async settings(topic: string): Promise<ReadonlyMap<string, string>> {
+    const resources = [{ type: TOPIC_RESOURCE, name: topic }]
+    const { resources: found } = await this.#ask(() =>
+      this.#admin.describeConfigs({ includeSynonyms: false, resources }),
+    )
+    return new Map(found[0]?.configEntries.map(({ configName, configValue }) => [configName, configValue]))
   }
 
   async close(): Promise<void> {

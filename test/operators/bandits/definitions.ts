@@ -27,6 +27,7 @@ export const definitionOf = (
   salt: '00112233',
   mode: 'live',
   effectiveFrom: 0,
+  outcomesPartitions: 1,
   appliedAt: 0,
   ...of,
 })
