@@ -23,7 +23,7 @@ import { topicOf } from '../pipelines/runtime.ts'
 import { ensureTopics } from '../pipelines/topics.ts'
 import { DIMENSION, decisionAt, outcomeAt, requestAt } from './load/events.ts'
 import type { Answer, Order, Outgoing } from './load/hop.ts'
-import { alternate, median, medianRatio, percentile } from './measure.ts'
+import { alternate, median, medianRatio, percentile, Throughput } from './measure.ts'
 import type { BenchReport } from './report.ts'
 
 const PARTITIONS = 4
@@ -319,47 +319,6 @@ class Hop {
       await Promise.all(clients.reverse().map((client) => client.disconnect()))
       await broker.close()
     }
-  }
-}
-
-/** Counts what is committed, between the first commit and the last. */
-class Throughput {
-  private count = 0
-  private first = 0
-  private firstAt = 0
-  private target = Number.POSITIVE_INFINITY
-  private onCount: (count: number) => void = () => {}
-  private done: (perSecond: number) => void = () => {}
-  private begin: () => void = () => {}
-
-  startingWith(begin: () => void): this {
-    this.begin = begin
-    return this
-  }
-
-  start(): void {
-    this.begin()
-  }
-
-  add(count: number): void {
-    if (count === 0) return
-    this.count += count
-    this.onCount(count)
-    if (this.firstAt === 0) {
-      this.first = count
-      this.firstAt = performance.now()
-    } else if (this.count >= this.target)
-      this.done(((this.count - this.first) * 1_000) / (performance.now() - this.firstAt))
-  }
-
-  /** Starts, and resolves with the events a second when so many were committed. */
-  until(target: number, onCount: (count: number) => void): Promise<number> {
-    this.target = target
-    this.onCount = onCount
-    return new Promise((resolve) => {
-      this.done = resolve
-      this.start()
-    })
   }
 }
 

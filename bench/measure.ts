@@ -58,3 +58,44 @@ export const perSecond = (step: () => void, round: number, ms = 800): number => 
   }
   return (calls / elapsed) * 1_000
 }
+
+/** Counts what is committed, between the first commit and the last. */
+export class Throughput {
+  private count = 0
+  private first = 0
+  private firstAt = 0
+  private target = Number.POSITIVE_INFINITY
+  private onCount: (count: number) => void = () => {}
+  private done: (perSecond: number) => void = () => {}
+  private begin: () => void = () => {}
+
+  startingWith(begin: () => void): this {
+    this.begin = begin
+    return this
+  }
+
+  start(): void {
+    this.begin()
+  }
+
+  add(count: number): void {
+    if (count === 0) return
+    this.count += count
+    this.onCount(count)
+    if (this.firstAt === 0) {
+      this.first = count
+      this.firstAt = performance.now()
+    } else if (this.count >= this.target)
+      this.done(((this.count - this.first) * 1_000) / (performance.now() - this.firstAt))
+  }
+
+  /** Starts, and resolves with the events a second when so many were committed. */
+  until(target: number, onCount: (count: number) => void): Promise<number> {
+    this.target = target
+    this.onCount = onCount
+    return new Promise((resolve) => {
+      this.done = resolve
+      this.start()
+    })
+  }
+}

@@ -130,7 +130,7 @@ const encode = ({ codec, config, sinks }: Runtime, output: Outgoing): OutputReco
 }
 
 const keyOf = (output: Outgoing): string =>
-  (KEYS[output.event] as (value: Outgoing['value']) => string)(output.value)
+  output.key ?? (KEYS[output.event] as (value: Outgoing['value']) => string)(output.value)
 
 /** The dead letter of a refused record, ready to be written. @throws MillraceError DEAD_LETTER_FAILED */
 export const deadLetterRecord = (

@@ -49,7 +49,13 @@ export const job = (
   const metrics = runtime.metrics.job(name)
   const component = health.component(name)
   component.ready()
-  return broker.tasks({ app: config.app, job: name, ...group }).pipe(
+  const { sessionTimeout, transactionTimeout, revokeTimeout } = config.kafka
+  const timeouts = {
+    sessionTimeoutMs: sessionTimeout,
+    transactionTimeoutMs: transactionTimeout,
+    revokeTimeoutMs: revokeTimeout,
+  }
+  return broker.tasks({ app: config.app, job: name, ...timeouts, ...group }).pipe(
     takeUntil(stop),
     mergeMap((task) => {
       log.info({ partition: task.partition }, 'task opened')
