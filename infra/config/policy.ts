@@ -93,7 +93,7 @@ export const policySchema = z
     features,
     explorationFloor: number(0, 1).default(0.01),
     partitions: integer(1, 1_024).exactOptional(),
-    mergeEvery: integer(1, 2 ** 31).exactOptional(),
+    mergeEvery: integer(1, 100_000).exactOptional(),
   })
   .transform(({ name, ...definition }): PolicyConfig => ({ name, definition }))
 

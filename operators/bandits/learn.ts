@@ -24,7 +24,8 @@ export const learn =
           const outcome = events[index]
           if (outcome == null) continue
           try {
-            table.learn(outcome, batch.records[index]!.offset)
+            const { offset, key } = batch.records[index]!
+            table.learn(outcome, offset, key)
             learned++
           } catch (error) {
             if (!(error instanceof MillraceError)) throw error

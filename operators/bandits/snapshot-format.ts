@@ -59,7 +59,8 @@ export const encodeSnapshot = (
   at += 24
   for (const name of body.names) text(name)
   for (const array of arrays) {
-    for (let i = 0; i < array.length; i++, at += 8) view.setFloat64(at, array[i]!, true)
+    bytes.set(bytesOf(array), at)
+    at += 8 * array.length
   }
   view.setUint32(at, crc32(bytes.subarray(0, at)), true)
   return bytes
@@ -112,8 +113,14 @@ export const decodeSnapshot = (
   const fill = (arrays: readonly Float64Array[]): void => {
     let from = at
     for (const array of arrays) {
-      for (let i = 0; i < array.length; i++, from += 8) array[i] = view.getFloat64(from, true)
+      const target = bytesOf(array)
+      target.set(bytes.subarray(from, from + target.length))
+      from += target.length
     }
   }
   return { learned, names, fill }
 }
+
+/** An array's bytes as they lie in memory: little-endian, as in a WebAssembly memory. Copied so, a state of 13 MB takes milliseconds. */
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)

@@ -70,6 +70,25 @@ describe('policy definitions', () => {
     expect(new Set(hashes).size).toBe(hashes.length)
   })
 
+  it('say how the state is split only where it is, so that states of before keep their hash', () => {
+    // Computed before policies could be split.
+    expect(stateHash(base)).toBe('b21478cd04b20ac903e390e7ad9a609f8f59d89fde3f77913ebd317329739d20')
+    for (const one of [{ partitions: 1 }, { partitions: 1, mergeEvery: 7 }, { mergeEvery: 7 }]) {
+      expect(stateHash({ ...base, ...one })).toBe(stateHash(base))
+    }
+    const split = { ...base, partitions: 4 }
+    expect(stateHash({ ...split, mergeEvery: 100 })).toBe(stateHash(split))
+    const others = [base, split, { ...split, partitions: 3 }, { ...split, mergeEvery: 99 }].map(stateHash)
+    expect(new Set(others).size).toBe(others.length)
+  })
+
+  it('are refused for parts that cannot be', () => {
+    for (const wrong of [{ partitions: 0 }, { partitions: 1.5 }, { partitions: 2, mergeEvery: 0 }]) {
+      expect(refusal(() => createPolicy({ ...base, ...wrong }))).toBe('INVALID_CONFIG')
+    }
+    expect(createPolicy({ ...base, partitions: 2 }).kind).toBe('lin-ucb-disjoint')
+  })
+
   it('make the policy they describe', () => {
     const policy = createPolicy({ ...base, features: { context: { dense: 3 }, bias: true } })
     expect(policy.kind).toBe('lin-ucb-disjoint')

@@ -291,7 +291,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
     })
 
     if ('merge' in make()) {
-      it('merged from parts, decides as if it had learned all of it in one', () => {
+      it('merged from parts, decides as if it had learned all of it in one; the same parts in the same order give the same bytes', () => {
         fc.assert(
           fc.property(outcomes, fc.infiniteStream(fc.nat(2)), input, (stream, parts, decision) => {
             const whole = taught(stream)
@@ -301,6 +301,9 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
             for (const share of shares) merged.merge(taught(share) as MergeablePolicy)
             expect(merged.learned).toBe(whole.learned)
             expectClose(merged, whole, decision)
+            const again = make() as MergeablePolicy
+            for (const share of shares) again.merge(taught(share) as MergeablePolicy)
+            expect(again.snapshot()).toEqual(merged.snapshot())
           }),
         )
       })

@@ -198,4 +198,27 @@ describe('LinUCB', () => {
       expect(() => linUcb({ variant: 'shared', dimension: 2, ...options })).toThrow(`linUcb.${name}`)
     }
   })
+
+  // Taken from format 1 as it was first written: snapshots of then must stay readable, and equal.
+  it.each([
+    [
+      'disjoint',
+      'TVJQUwEAEQAAAGYAbABvAGEAdAA2ADQALQBzAGkAbQBkADEAMgA4AC0AMgAQAAAAbABpAG4ALQB1AGMAYgAtAGQAaQBzAGoAbwBpAG4AdAACAAAAAAAAAAAA4D8AAAAAAAAIQAIAAAADAAAAcgD4AGQAAQAAAGIAAAAAAAAAAEAAAAAAAADwPwAAAAAAAABAAAAAAAAA8D+ydc/I0kPqP3xEGdq46t8/iDQxtu4Z+T/sHVMDe8fUPyLOyk+Is9I/KVyPwvUo8D+4HoXrUbjev5DC9Shcj9I/ZmZmZmZm1j80MzMzMzOzPwAAAAAAAABAAAAAAAAAAAAgx3Ecx3HMPwAAAAAAAAAAHMdxHMdx3L8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAEEAAAAAAAAAAAAAAAAAAAADAU/8KnA==',
+    ],
+    [
+      'shared',
+      'TVJQUwEAEQAAAGYAbABvAGEAdAA2ADQALQBzAGkAbQBkADEAMgA4AC0AMgAOAAAAbABpAG4ALQB1AGMAYgAtAHMAaABhAHIAZQBkAAIAAAAAAAAAAADgPwAAAAAAAAhAAAAAAAAAAAAAAAhAAAAAAAAACEAaiqnRquPlP9Zo1fFKjLE/kVdijACayz+w5R/TmoK7P7OU9ZHzB9m/KVyPwvUo8D+4HoXrUbjevylcj8L1KBFAZmZmZmZm1j/NzMzMzMz+v+bJ72o=',
+    ],
+  ] as const)('writes and reads a snapshot of format 1, %s, byte for byte', (variant, expected) => {
+    const policy = linUcb({ variant, dimension: 2, lambda: 0.5 })
+    policy.learn({ arm: 'rød', vector: Float64Array.of(1, -0.5), reward: 0.25, propensity: 0.5 })
+    policy.learn({ arm: 'b', vector: Float64Array.of(0, 2), reward: -1, propensity: 1 })
+    policy.learn({ arm: 'rød', vector: Float64Array.of(0.1, 0.2), reward: 1, propensity: 0.01 })
+    expect(Buffer.from(policy.snapshot()).toString('base64')).toBe(expected)
+    const restored = linUcb({ variant, dimension: 2, lambda: 0.5 })
+    // At an odd place in memory, as bytes from a file or a record may lie.
+    restored.restore(new Uint8Array([0, ...Buffer.from(expected, 'base64')]).subarray(1))
+    expect(restored.snapshot()).toEqual(policy.snapshot())
+    expect(restored.theta('rød')).toEqual(policy.theta('rød'))
+  })
 })

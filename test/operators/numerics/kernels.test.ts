@@ -251,6 +251,22 @@ describe('CRC-32', () => {
     expect(crc32(Buffer.from('123456789'))).toBe(0xcbf43926)
     expect(crc32(new Uint8Array(0))).toBe(0)
   })
+
+  it('is the remainder of the standard, bit by bit, whatever the length and the place in memory', () => {
+    const slow = (bytes: Uint8Array): number => {
+      let crc = -1
+      for (const byte of bytes) {
+        crc ^= byte
+        for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+      }
+      return ~crc >>> 0
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100, size: 'max' }), fc.nat(9), (bytes, from) => {
+        expect(crc32(bytes.subarray(from))).toBe(slow(bytes.subarray(from)))
+      }),
+    )
+  })
 })
 
 describe('the hash of a name', () => {
