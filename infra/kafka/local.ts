@@ -1,51 +1,75 @@
 /**
- * A real Apache Kafka on loopback for tests and for `--kafka local`: one broker in KRaft mode, started from jars that Maven fetches
- * (local/install.ts). It answers in about 2 s, takes the first topic at about 4 s and holds 200–250 MB.
+ * A real Apache Kafka on loopback for tests and for `--kafka local`: one broker in KRaft mode, or three, started from jars that Maven
+ * fetches (local/install.ts). One answers in about 2 s, takes the first topic at about 4 s and holds 200–250 MB.
  *
- * Promises: the broker that answers is the one started here (it carries the cluster id it was formatted with); it dies with this
- * process, however this ends (a watcher reads a pipe that only this process holds open); Ctrl-C does not reach it, so
- * that its clients can close first; its output is kept in `server.log` in the data folder, a folder of its own is removed on stop.
+ * Promises: the brokers that answer are those started here (they carry the cluster id they were formatted with); they die with this
+ * process, however this ends (local/watcher.ts); Ctrl-C does not reach them, so that their clients can close first; their
+ * output is kept in `server.log` in the data folder, a folder of their own is removed on stop.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { access, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { Kafka, logLevel } from 'kafkajs'
-import { MillraceError } from '../../schemas/errors.ts'
 import { installKafka } from './local/install.ts'
-import { type LocalPorts, type LocalSecurity, scramArguments, serverProperties } from './local/settings.ts'
+import { clusterIdOf, LocalNode, logFolderOf } from './local/node.ts'
+import { freePorts } from './local/ports.ts'
+import { type LocalPlace, type LocalSecurity, scramArguments, serverProperties } from './local/settings.ts'
+import { startWatcher } from './local/watcher.ts'
 
 export { KAFKA_VERSION, localKafkaAvailable } from './local/install.ts'
 export type { LocalSecurity } from './local/settings.ts'
 
 export interface LocalKafkaOptions {
-  /** Where the log lives, kept when the broker stops; a temporary folder, removed at the end, where absent. */
+  /**
+   * Where the log lives, kept when the broker stops; a temporary folder, removed at the end, where absent. Of three brokers
+   * each has its folder in there: `node-1` to `node-3`.
+   */
   readonly dataDir?: string
-  /** The only number there is for now. */
-  readonly brokers?: 1
+  /**
+   * 1 (default), or 3: topics then have three replicas unless created with fewer, and a write needs two of them. A dead broker is
+   * noticed after 6 s (`broker.session.timeout.ms`), and let in again no sooner.
+   */
+  readonly brokers?: 1 | 3
   readonly security?: LocalSecurity
   /** Further broker settings, such as `{ 'message.max.bytes': '2000000' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  /**
+   * Gives the port that clients are told for a node (from 1 on) that listens on `port`: that of a proxy in front of it. Asked once
+   * a node, before it starts.
+   */
+  readonly advertise?: (port: number, node: number) => number | Promise<number>
   /** Told what takes time. */
   readonly onProgress?: (message: string) => void
 }
 
-export interface LocalKafka {
-  /** `127.0.0.1:<port>`. */
-  readonly bootstrap: string
+/** One broker of the cluster. */
+export interface LocalKafkaNode {
+  /** Where it listens for clients itself, whatever they are told. */
+  readonly port: number
+  /** Of its latest process. */
   readonly pid: number
-  /** Folder with the log and `server.log`. */
-  readonly dataDir: string
-  /** Ends the broker cleanly, SIGKILL after 10 s. */
-  stop(): Promise<void>
+  /** SIGKILL; its log is kept. Resolves when it is dead; nothing where it is. */
+  kill(): Promise<void>
+  /**
+   * Starts it again in its folder and on its ports; resolves when it answers as a member of the cluster. Nothing where it lives.
+   * @throws MillraceError KAFKA_UNAVAILABLE as `startLocalKafka`
+   */
+  start(): Promise<void>
 }
 
-const START_PATIENCE_MS = 60_000
-const FAST_JVM = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC']
+export interface LocalKafka {
+  /** `127.0.0.1:<port>`, with commas between several; the ports are those clients are told. */
+  readonly bootstrap: string
+  /** As `bootstrap`, past all proxies and with no security: this listener tells clients its own ports. */
+  readonly internal: string
+  /** Of the first node. */
+  readonly pid: number
+  readonly nodes: readonly LocalKafkaNode[]
+  /** Folder with the log and `server.log`. */
+  readonly dataDir: string
+  /** Ends the brokers: cleanly, SIGKILL after 10 s; several in a temporary folder at once. */
+  stop(): Promise<void>
+}
 
 /** 16 random bytes as Kafka writes them; the first is kept small, since an id that begins with `-` would look like an option. */
 const newClusterId = (): string => {
@@ -54,134 +78,74 @@ const newClusterId = (): string => {
   return bytes.toString('base64url')
 }
 
-const freePorts = async (): Promise<LocalPorts> => {
-  const servers = [createServer(), createServer(), createServer()]
-  const listening = (server: Server) =>
-    new Promise<number>((done, failed) => {
-      server.once('error', failed)
-      server.listen(0, '127.0.0.1', () => done((server.address() as { port: number }).port))
-    })
-  const [client, internal, controller] = await Promise.all(servers.map(listening))
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return { client: client!, internal: internal!, controller: controller! }
-}
-
-/** The id a formatted log carries, or undefined where there is none yet. */
-const clusterIdOf = (logFolder: string) =>
-  readFile(join(logFolder, 'meta.properties'), 'utf8').then(
-    (text) => /^cluster\.id=(.+)$/m.exec(text)?.[1],
-    () => undefined,
+const placesOf = async (count: number, advertise: LocalKafkaOptions['advertise']): Promise<LocalPlace[]> => {
+  const ports = await freePorts(3 * count)
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const [client, internal, controller] = ports.slice(3 * index) as [number, number, number]
+      const advertised = (await advertise?.(client, index + 1)) ?? client
+      return { id: index + 1, client, advertised, internal, controller }
+    }),
   )
-
-/** Reads a pipe held by this process alone: at its end, whatever ended it, the broker goes too. */
-const watchOver = (pid: number, temporaryFolder: string): ChildProcess => {
-  const script =
-    'cat >/dev/null; kill -TERM "$1"; for i in 1 2 3 4 5; do sleep 1; kill -0 "$1" || break; done; ' +
-    'kill -KILL "$1"; if [ -n "$2" ]; then rm -rf "$2"; fi'
-  const watcher = spawn('sh', ['-c', script, 'sh', String(pid), temporaryFolder], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  watcher.unref()
-  ;(watcher.stdin as unknown as { unref?(): void }).unref?.()
-  return watcher
-}
-
-/** The cluster id told by whoever answers at the internal listener, or undefined while nobody does. */
-const whoAnswers = async (address: string): Promise<string | undefined> => {
-  const kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { retries: 0 } })
-  const admin = kafka.admin()
-  try {
-    await admin.connect()
-    const { clusterId, brokers } = await admin.describeCluster()
-    return brokers.length > 0 ? clusterId : undefined
-  } catch {
-    return undefined
-  } finally {
-    await admin.disconnect().catch(() => {})
-  }
-}
-
-const start = async (classPath: string, options: LocalKafkaOptions): Promise<LocalKafka> => {
-  const dataDir = options.dataDir
-    ? resolve(options.dataDir)
-    : await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
-  const logFolder = join(dataDir, 'log')
-  await mkdir(logFolder, { recursive: true })
-  const ports = await freePorts()
-  const propertiesFile = join(dataDir, 'server.properties')
-  const security = options.security ?? {}
-  await writeFile(propertiesFile, serverProperties(ports, logFolder, security, options.settings ?? {}), {
-    mode: 0o600,
-  })
-  const clusterId = (await clusterIdOf(logFolder)) ?? newClusterId()
-  if (
-    !(await access(join(logFolder, 'meta.properties')).then(
-      () => true,
-      () => false,
-    ))
-  ) {
-    const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', propertiesFile]
-    await promisify(execFile)('java', [
-      '-Xmx64m',
-      ...FAST_JVM,
-      '-cp',
-      classPath,
-      ...format,
-      ...scramArguments(security),
-    ]).catch(async (cause: Error) => {
-      if (!options.dataDir) await rm(dataDir, { recursive: true, force: true })
-      throw new MillraceError('KAFKA_UNAVAILABLE', `no log for the local Kafka: ${cause.message}`, { cause })
-    })
-  }
-
-  const output = await open(join(dataDir, 'server.log'), 'a')
-  const child = spawn('java', ['-Xmx256m', ...FAST_JVM, '-cp', classPath, 'kafka.Kafka', propertiesFile], {
-    stdio: ['ignore', output.fd, output.fd],
-    detached: true,
-  })
-  const ended = new Promise<void>((done) => child.once('exit', () => done()))
-  const watcher = watchOver(child.pid!, options.dataDir ? '' : dataDir)
-  await output.close()
-  child.unref()
-  void ended.then(() => watcher.kill('SIGKILL'))
-
-  const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.ref()
-      child.kill('SIGTERM')
-      const late = setTimeout(() => child.kill('SIGKILL'), 10_000)
-      await ended
-      clearTimeout(late)
-    }
-    if (!options.dataDir) await rm(dataDir, { recursive: true, force: true })
-  }
-
-  const deadline = Date.now() + START_PATIENCE_MS
-  for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) {
-      const said = (await readFile(join(dataDir, 'server.log'), 'utf8')).trim().slice(-2000)
-      await stop()
-      throw new MillraceError('KAFKA_UNAVAILABLE', `the local Kafka ended while starting: ${said}`)
-    }
-    const answer = await whoAnswers(`127.0.0.1:${ports.internal}`)
-    if (answer === clusterId) break
-    if (answer !== undefined || Date.now() > deadline) {
-      await stop()
-      const reason = answer === undefined ? 'did not answer within 60 s' : 'found its port taken'
-      throw new MillraceError('KAFKA_UNAVAILABLE', `the local Kafka ${reason}`)
-    }
-    await sleep(100)
-  }
-  return { bootstrap: `127.0.0.1:${ports.client}`, pid: child.pid!, dataDir, stop }
 }
 
 /**
- * Starts a broker on free loopback ports and resolves when it answers.
- * @throws MillraceError JAVA_MISSING where Java or Maven is missing; KAFKA_UNAVAILABLE when it ends or stays silent for 60 s.
+ * Starts brokers on free loopback ports and resolves when they answer.
+ * @throws MillraceError JAVA_MISSING where Java or Maven is missing; KAFKA_UNAVAILABLE when one ends or stays silent for 60 s.
  */
 export const startLocalKafka = async (options: LocalKafkaOptions = {}): Promise<LocalKafka> => {
-  const classPath = await installKafka(options.onProgress ?? (() => {}))
-  options.onProgress?.('starting Apache Kafka on loopback')
-  return start(classPath, options)
+  const { brokers = 1, security = {}, settings = {}, onProgress = () => {}, advertise } = options
+  const classPath = await installKafka(onProgress)
+  onProgress('starting Apache Kafka on loopback')
+  const places = await placesOf(brokers, advertise)
+  const temporary = options.dataDir === undefined
+  const dataDir = temporary ? await mkdtemp(join(tmpdir(), 'millrace-kafka-')) : resolve(options.dataDir!)
+  await mkdir(dataDir, { recursive: true })
+  const folderOf = (id: number) => (brokers === 1 ? dataDir : join(dataDir, `node-${id}`))
+  const clusterId = (await clusterIdOf(folderOf(1))) ?? newClusterId()
+  const watcher = startWatcher(temporary ? dataDir : '')
+  const nodes: LocalNode[] = []
+  const onChange = () => watcher.watch(nodes.filter(({ alive }) => alive).map(({ pid }) => pid))
+  for (const place of places) {
+    const folder = folderOf(place.id)
+    nodes.push(
+      new LocalNode({
+        id: place.id,
+        folder,
+        classPath,
+        clusterId,
+        properties: serverProperties(place, places, logFolderOf(folder), security, settings),
+        formatArguments: scramArguments(security),
+        port: place.client,
+        internalPort: place.internal,
+        onChange,
+      }),
+    )
+  }
+  const stop = async () => {
+    // Controllers that end together wait for a majority that is no more: where nothing is kept, nothing needs a clean end.
+    const abrupt = temporary && brokers > 1
+    await Promise.all(nodes.map((node) => (abrupt ? node.kill() : node.stop())))
+    watcher.dismiss()
+    if (temporary) await rm(dataDir, { recursive: true, force: true })
+  }
+  try {
+    await Promise.all(nodes.map((node) => node.prepare()))
+    await Promise.all(nodes.map((node) => node.start()))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  const addresses = (port: (place: LocalPlace) => number) =>
+    places.map((place) => `127.0.0.1:${port(place)}`).join(',')
+  return {
+    bootstrap: addresses(({ advertised }) => advertised),
+    internal: addresses(({ internal }) => internal),
+    get pid() {
+      return nodes[0]!.pid
+    },
+    nodes,
+    dataDir,
+    stop,
+  }
 }

@@ -9,6 +9,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Observable, type Subscriber } from 'rxjs'
 import { MillraceError } from '../../schemas/errors.ts'
+import { checkSizes, sizesOf } from './adapter/topics.ts'
 import { MemoryCluster } from './memory/cluster.ts'
 import type { Group, Member } from './memory/group.ts'
 import { readPartitions } from './memory/reader.ts'
@@ -22,6 +23,7 @@ import type {
   ReadOptions,
   Task,
   TaskGroupOptions,
+  TopicDescription,
   Writer,
 } from './port.ts'
 
@@ -45,6 +47,7 @@ export interface MemoryBroker extends Broker {
 }
 
 const DEFAULT_SESSION_TIMEOUT_MS = 10_000
+const ADDRESS = 'in memory'
 
 /** A member of an in-memory cluster. */
 export const createMemoryBroker = (options: MemoryBrokerOptions = {}): MemoryBroker => {
@@ -66,7 +69,7 @@ export const createMemoryBroker = (options: MemoryBrokerOptions = {}): MemoryBro
 
   return {
     kind: 'memory',
-    address: 'in memory',
+    address: ADDRESS,
     cluster,
     admin: adminOf(cluster, alive),
     crash,
@@ -111,6 +114,7 @@ class TaskMember implements Member {
   readonly #subscriber: Subscriber<Task>
   readonly #options: TaskGroupOptions
   readonly #openTask: (partition: number) => MemoryTask
+  readonly #unwatch: () => void
 
   constructor(
     cluster: MemoryCluster,
@@ -120,12 +124,18 @@ class TaskMember implements Member {
     crash: () => void,
   ) {
     this.topics = options.topics.map((name) => cluster.topic(name))
-    const sizes = this.topics.map(({ name, partitions }) => `${name}: ${partitions.length}`)
-    if (new Set(this.topics.map(({ partitions }) => partitions.length)).size > 1)
-      throw new MillraceError(
-        'PARTITION_MISMATCH',
-        `the topics of job '${options.job}' must have the same number of partitions (${sizes.join(', ')})`,
-      )
+    const descriptions = () => describe(cluster.topics.filter(({ name }) => options.topics.includes(name)))
+    const sizes = sizesOf(options, descriptions(), ADDRESS)
+    this.#unwatch = cluster.watchTopics(() => {
+      try {
+        const found = descriptions()
+        checkSizes(options, sizes, found)
+        sizesOf(options, found, ADDRESS)
+      } catch (error) {
+        this.leave()
+        subscriber.error(error)
+      }
+    })
     const group = cluster.group(options.app, options.job)
     const { topics } = this
     const lose = (task: MemoryTask): void => {
@@ -155,6 +165,7 @@ class TaskMember implements Member {
   }
 
   leave(): void {
+    this.#unwatch()
     for (const partition of [...this.#tasks.keys()]) this.close(partition)
     this.#group.leave(this)
   }
@@ -167,6 +178,7 @@ class TaskMember implements Member {
 
   /** Falls silent; the group waits for the session to time out. */
   crash(): void {
+    this.#unwatch()
     const died = new MillraceError('KAFKA_UNAVAILABLE', 'this process has died')
     for (const task of this.#tasks.values()) task.close(died)
     this.#tasks.clear()
@@ -175,12 +187,13 @@ class TaskMember implements Member {
   }
 }
 
+const describe = (topics: readonly Topic[]): TopicDescription[] =>
+  topics.map(({ name, partitions, config }) => ({ topic: name, partitions: partitions.length, config }))
+
 const adminOf = (cluster: MemoryCluster, alive: () => void): Admin => ({
   describe: async (names) => {
     alive()
-    return cluster.topics
-      .filter(({ name }) => names === undefined || names.includes(name))
-      .map(({ name, partitions, config }) => ({ topic: name, partitions: partitions.length, config }))
+    return describe(cluster.topics.filter(({ name }) => names === undefined || names.includes(name)))
   },
   create: async (topics) => {
     alive()

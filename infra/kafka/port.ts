@@ -50,7 +50,10 @@ export interface Batch {
    * nothing lies behind the position and no transaction is open there. An input that cannot be reached is not silent.
    */
   readonly silent?: readonly string[]
-  /** No input of the task had anything for `idleMs`: `records` is empty, `topic` is '' and `nextOffset` is -1. */
+  /**
+   * All inputs of the task are silent, or a tick has passed: `records` is empty, `topic` is '' and `nextOffset` is -1. `silent` tells
+   * which.
+   */
   readonly idle?: true
 }
 
@@ -107,13 +110,17 @@ export interface TaskGroupOptions {
   readonly topics: readonly string[]
   /** Most records in one batch (default 1,000). */
   readonly maxBatchRecords?: number
-  /** Emit an idle batch when no input had anything for so long, and name silent inputs; never where absent. */
+  /** Name inputs that are silent for so long, and emit an idle batch as often while all are; never where absent. */
   readonly idleMs?: number
+  /** Emit an idle batch too when nothing came for so long after the last was done with, whoever is silent or cannot be reached. */
+  readonly tickMs?: number
   /** Default 10,000: a dead task stalls every read_committed reader for so long. */
   readonly transactionTimeoutMs?: number
   readonly sessionTimeoutMs?: number
   /** How long a task that is taken away may still commit (default 5,000): then it is given up as it is. */
   readonly revokeTimeoutMs?: number
+  /** How often the input topics are looked at while the job runs (default 5,000): see `Broker.tasks`. */
+  readonly topicsCheckMs?: number
 }
 
 export interface ReadOptions {
@@ -170,7 +177,8 @@ export interface Broker {
   /**
    * Joins the job's group and emits every task as it becomes this member's, until unsubscribed. Unsubscribing leaves the group after
    * the commits under way. A lost task is re-opened (and emitted again) when its partition is assigned again.
-   * Errors with PARTITION_MISMATCH, MISSING_TOPIC, or KAFKA_UNAVAILABLE when the cluster stays away beyond the adapter's patience.
+   * Errors with PARTITION_MISMATCH or MISSING_TOPIC, at the start and when partitions are added or a topic is removed later; with
+   * OFFSET_OUT_OF_RANGE; with KAFKA_UNAVAILABLE when the cluster stays away beyond the adapter's patience.
    */
   tasks(options: TaskGroupOptions): Observable<Task>
   /**

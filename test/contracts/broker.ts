@@ -1,16 +1,16 @@
 /**
  * The contract of a broker adapter (infra/kafka/port.ts), as one suite that runs on each of them. It uses the port alone, and
- * a harness for the three things the port cannot do: a transaction that stays open, is aborted, or takes over a task's id; records
- * deleted from under a reader; a process that dies inside its commit.
+ * a harness for what the port cannot do: a transaction that stays open, is aborted, or takes over a task's id; records deleted from
+ * under a reader, topics changed or removed under a job; a process that dies inside its commit.
  *
- *     const harness: BrokerHarness = { connect, transaction, deleteRecords, patienceMs: 30_000 }
+ *     const harness: BrokerHarness = { connect, transaction, …, patienceMs: 30_000 }
  *     beforeAll(start); afterAll(stop)
  *     describeBroker('kafkajs on Apache Kafka', harness)
  *
  * What an adapter's test must provide:
  * - `connect()`: a new member of the same cluster, as another process would be. The suite closes it.
  * - `transaction(records, transactionalId?)`: the records appended in a transaction that is still open.
- * - `deleteRecords(topic, partition, before)`.
+ * - `deleteRecords(topic, partition, before)`, `addPartitions(topic, count)`, `deleteTopic(topic)`.
  * - `connectDoomed()`, where it can: a member that dies in its first commit after everything was sent and before the end.
  * - A cluster that does not create topics on first use (`auto.create.topics.enable=false`), with Kafka's default
  *   `max.message.bytes`.
@@ -25,6 +25,7 @@ import { describeGroups } from './broker/groups.ts'
 import { type BrokerHarness, Scene } from './broker/harness.ts'
 import { describeReaders } from './broker/readers.ts'
 import { describeRecords } from './broker/records.ts'
+import { describeSilence } from './broker/silence.ts'
 
 export type { BrokerHarness, OpenTransaction } from './broker/harness.ts'
 
@@ -39,5 +40,6 @@ export const describeBroker = (name: string, harness: BrokerHarness): void => {
     describeDelivery(scene)
     describeGroups(scene)
     describeReaders(scene)
+    describeSilence(scene)
   })
 }

@@ -58,6 +58,7 @@ export interface FetcherOptions {
   readonly inputs: readonly FetcherInput[]
   readonly maxBatchRecords: number
   readonly idleMs?: number
+  readonly tickMs?: number
 }
 
 /** Follows partitions from given offsets and hands out their committed records, on pull. */
@@ -158,10 +159,13 @@ export const patiently = async <T>(
   }
 }
 
-/** Waits for an end to be made, but no longer than 2 s: libraries may wait long for answers that a dead connection never gives. */
-export const closeSoon = async (closing: Promise<unknown> | undefined): Promise<void> => {
+/** Waits for something, but no longer than `limitMs`. Never throws. */
+export const waitAtMost = async (limitMs: number, something: Promise<unknown> | undefined): Promise<void> => {
   const late = new AbortController()
-  const limit = sleep(2000, undefined, { signal: late.signal, ref: false }).catch(() => {})
-  await Promise.race([closing?.catch(() => {}), limit])
+  const limit = sleep(limitMs, undefined, { signal: late.signal, ref: false }).catch(() => {})
+  await Promise.race([something?.catch(() => {}), limit])
   late.abort()
 }
+
+/** Waits for an end to be made, but no longer than 2 s: libraries may wait long for answers that a dead connection never gives. */
+export const closeSoon = (closing: Promise<unknown> | undefined): Promise<void> => waitAtMost(2000, closing)

@@ -10,12 +10,23 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Subscriber } from 'rxjs'
 import type { MillraceError } from '../../../schemas/errors.ts'
 import type { Task, TaskGroupOptions } from '../port.ts'
-import { type Driver, groupIdOf, type Membership, patiently, unavailable } from './driver.ts'
-import { checkTopics, openTask } from './opening.ts'
+import {
+  closeSoon,
+  type Driver,
+  groupIdOf,
+  type Membership,
+  patiently,
+  unavailable,
+  waitAtMost,
+} from './driver.ts'
+import { DEFAULT_REVOKE_TIMEOUT_MS, openTask } from './opening.ts'
 import type { Packer } from './packing.ts'
 import type { OwnedTask } from './task.ts'
+import { checkTopics, watchTopics } from './topics.ts'
 
 const DEFAULT_SESSION_TIMEOUT_MS = 10_000
+/** What closing takes at most, beyond a commit's own limit. */
+const CLOSING_MS = 2500
 
 /** A task held or being opened; `closed` says that it is no longer wanted. */
 interface Holding {
@@ -51,8 +62,9 @@ export class Group {
 
   async start(): Promise<void> {
     try {
-      await checkTopics(this.#driver, this.#options)
+      const sizes = await checkTopics(this.#driver, this.#options)
       this.#rejoin(false)
+      await watchTopics(this.#driver, this.#options, sizes, this.#left.signal)
     } catch (error) {
       this.#fail(error)
     }
@@ -64,8 +76,10 @@ export class Group {
     this.#giveUp()
     this.#leaving ??= (async () => {
       await this.#settled()
-      await this.#joining?.catch(() => {})
+      // Who is in the middle of joining is seen to the door only where the cluster answers.
+      await closeSoon(this.#joining)
       await this.#dropMembership()
+      await closeSoon(this.#joining)
       await this.#settled()
     })()
     return this.#leaving
@@ -190,8 +204,13 @@ export class Group {
     void ending.catch(() => {}).finally(() => this.#ending.delete(ending))
   }
 
+  /** What is under way has ended, or had time enough: an opening that comes late is closed, at worst after it fenced its successor. */
   async #settled(): Promise<void> {
-    while (this.#ending.size > 0) await Promise.allSettled(this.#ending)
+    const { revokeTimeoutMs = DEFAULT_REVOKE_TIMEOUT_MS } = this.#options
+    const all = async () => {
+      while (this.#ending.size > 0) await Promise.allSettled(this.#ending)
+    }
+    await waitAtMost(revokeTimeoutMs + CLOSING_MS, all())
   }
 
   async #dropMembership(): Promise<void> {

@@ -2,7 +2,6 @@
  * Opens a task, always in this order: initialise the producer under the stable id (which aborts what a former owner left open, and
  * fences it), read the committed positions, begin to fetch there. A topic never committed begins at its earliest offset.
  */
-import { MillraceError } from '../../../schemas/errors.ts'
 import type { Position, TaskGroupOptions } from '../port.ts'
 import { type Driver, type FetcherInput, groupIdOf, missingTopic, patiently } from './driver.ts'
 import type { Packer } from './packing.ts'
@@ -17,6 +16,7 @@ export interface Opening {
 }
 
 const DEFAULT_TRANSACTION_TIMEOUT_MS = 10_000
+export const DEFAULT_REVOKE_TIMEOUT_MS = 5000
 
 /** @throws MillraceError KAFKA_UNAVAILABLE, MISSING_TOPIC */
 export const openTask = async (opening: Opening, partition: number): Promise<OwnedTask> => {
@@ -34,21 +34,25 @@ export const openTask = async (opening: Opening, partition: number): Promise<Own
   try {
     const found = await admin.committed(app, job, topics)
     const committed = new Map<string, Position>()
-    const inputs: FetcherInput[] = []
-    for (const topic of topics) {
-      const position = found.get(topic)?.get(partition)
-      if (position) committed.set(topic, position)
-      const offset = position?.offset ?? (await earliestOf(driver, topic, partition))
-      inputs.push({ topic, partition, offset })
-    }
-    const { maxBatchRecords = 1000, idleMs } = options
+    const inputs = await Promise.all(
+      topics.map(async (topic): Promise<FetcherInput> => {
+        const position = found.get(topic)?.get(partition)
+        if (position) committed.set(topic, position)
+        const offset = position?.offset ?? (await earliestOf(driver, topic, partition))
+        return { topic, partition, offset }
+      }),
+    )
+    const { maxBatchRecords = 1000, idleMs, tickMs } = options
     const fetcher = await driver.fetcher({
       inputs,
       maxBatchRecords,
       ...(idleMs === undefined ? {} : { idleMs }),
+      ...(tickMs === undefined ? {} : { tickMs }),
     })
     const { onLost } = opening
-    return new OwnedTask({ job, partition, committed, transactor, fetcher, packer, patience: driver, onLost })
+    const revokeTimeoutMs = options.revokeTimeoutMs ?? DEFAULT_REVOKE_TIMEOUT_MS
+    const reached = { transactor, fetcher, packer, patience: driver }
+    return new OwnedTask({ job, partition, committed, ...reached, revokeTimeoutMs, onLost })
   } catch (error) {
     await transactor.close()
     throw error
@@ -59,21 +63,4 @@ const earliestOf = async ({ admin, address }: Driver, topic: string, partition: 
   const offsets = (await admin.offsets(topic)).find((each) => each.partition === partition)
   if (!offsets) throw missingTopic([topic], address)
   return offsets.earliest
-}
-
-/** @throws MillraceError MISSING_TOPIC, PARTITION_MISMATCH */
-export const checkTopics = async (
-  { address, admin }: Driver,
-  { job, topics }: TaskGroupOptions,
-): Promise<void> => {
-  const found = await admin.describe(topics)
-  const absent = topics.filter((topic) => !found.some((each) => each.topic === topic))
-  if (absent.length > 0) throw missingTopic(absent, address)
-  if (new Set(found.map(({ partitions }) => partitions)).size > 1) {
-    const counts = found.map(({ topic, partitions }) => `${topic} has ${partitions}`).join(', ')
-    throw new MillraceError(
-      'PARTITION_MISMATCH',
-      `the input topics of ${job} must have the same number of partitions: ${counts}`,
-    )
-  }
 }

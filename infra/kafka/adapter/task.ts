@@ -3,7 +3,8 @@
  * fetcher that begins there. The initialisation fences whoever owned the task before: of two owners, at most one can commit, and
  * what the other did is gone. A task once lost stays lost; its successor starts from what was committed.
  *
- * An end that was not acknowledged may have happened: COMMIT_UNKNOWN.
+ * An end that was not acknowledged may have happened: COMMIT_UNKNOWN. So it is with a commit that a task taken away does not finish in
+ * time: whoever owns the task next initialises its producer first, which settles what became of it.
  */
 import { Observable, type Subscriber } from 'rxjs'
 import { MillraceError } from '../../../schemas/errors.ts'
@@ -19,6 +20,7 @@ export interface OpenedTask {
   readonly fetcher: Fetcher
   readonly packer: Packer
   readonly patience: Patience
+  readonly revokeTimeoutMs: number
   /** Told once when the task is lost: fenced, a commit in doubt, or inputs that cannot be read. */
   readonly onLost: (task: OwnedTask, error: MillraceError) => void
 }
@@ -37,6 +39,8 @@ export class OwnedTask implements Task {
   #ended = false
   #failure: MillraceError | undefined
   #committing: Promise<void> = Promise.resolve()
+  /** Fails the commit under way at once. */
+  #abandon = () => {}
 
   constructor(opened: OpenedTask) {
     this.job = opened.job
@@ -66,15 +70,24 @@ export class OwnedTask implements Task {
     this.#proceed?.()
   }
 
-  /** Ends the task for this member: completes its batches; resolves when a commit under way is through. */
+  /** Ends the task for this member: completes its batches; resolves when a commit under way is through or out of time. */
   async end(): Promise<void> {
     if (!this.#ended) {
       this.#ended = true
       this.#subscriber?.complete()
       this.#proceed?.()
     }
+    const { transactor, fetcher, revokeTimeoutMs } = this.#opened
+    let late = false
+    const limit = setTimeout(() => {
+      late = true
+      this.#abandon()
+    }, revokeTimeoutMs)
     await this.#committing.catch(() => {})
-    await Promise.all([this.#opened.transactor.close(), this.#opened.fetcher.close()])
+    clearTimeout(limit)
+    const closing = Promise.all([transactor.close(), fetcher.close()])
+    // Who did not answer for so long will not say farewell.
+    if (!late) await closing
   }
 
   async #deliver(subscriber: Subscriber<Batch>): Promise<void> {
@@ -105,10 +118,21 @@ export class OwnedTask implements Task {
 
   async #transact(commit: TaskCommit, proceed: boolean): Promise<void> {
     const before = this.#committing
-    const own = before.catch(() => {}).then(() => this.#send(commit))
+    const own = before.catch(() => {}).then(() => this.#attempt(commit))
     this.#committing = own
     await own
     if (proceed) this.#proceed?.()
+  }
+
+  #attempt(commit: TaskCommit): Promise<void> {
+    return new Promise((done, failed) => {
+      this.#abandon = () => {
+        const { job, partition } = this
+        const message = `the commit of ${job}/${partition} was not answered in time when the task was taken away`
+        failed(new MillraceError('COMMIT_UNKNOWN', message))
+      }
+      this.#send(commit).then(done, failed)
+    })
   }
 
   async #send({ outputs, positions }: TaskCommit): Promise<void> {

@@ -5,7 +5,6 @@
  * The library drops an error that comes behind records, an offset out of range among them, and tells the end of a partition once. So
  * whatever is silent is asked for its offsets: that finds removed positions and dead leaders, and proves an idle input idle.
  */
-import type { MillraceError } from '../../../schemas/errors.ts'
 import {
   closeSoon,
   type Fetcher,
@@ -14,25 +13,11 @@ import {
   patiently,
   unavailable,
 } from '../adapter/driver.ts'
-import type { Batch, ConsumedRecord } from '../port.ts'
+import { InputQueue, type QueuedInput } from '../adapter/input-queue.ts'
+import type { Batch } from '../port.ts'
 import { type Client, closeClient } from './client.ts'
 import { codeNumber, isRefusal, isTransient, NO_OFFSET } from './errors.ts'
 import { asked, type Headers, type KafkaConsumer, type Message, type WatermarkOffsets } from './library.ts'
-
-interface Input {
-  readonly topic: string
-  readonly partition: number
-  readonly to: number
-  /** Above what was received. */
-  position: number
-  /** Records that wait. */
-  records: ConsumedRecord[]
-  head: number
-  /** Nothing lay beyond `position` when this was last heard. */
-  atEnd: boolean
-  /** When records or an end were last heard; 0 before. */
-  heardAt: number
-}
 
 interface PartitionEnd {
   readonly topic: string
@@ -48,43 +33,40 @@ const PROBE_TIMEOUT_MS = 2000
 
 const headersOf = (headers: Headers): Record<string, Buffer> => Object.assign({}, ...headers)
 
+/** What librdkafka has told of an input. */
+interface Heard {
+  /** Nothing lay beyond the position when this was last heard. */
+  atEnd: boolean
+  /** When records or an end were last heard; 0 before. */
+  at: number
+}
+
 class AssignedFetcher implements Fetcher {
   readonly #client: Client
   readonly #consumer: KafkaConsumer
-  readonly #inputs: Input[]
+  readonly #queue: InputQueue
+  readonly #heard: ReadonlyMap<QueuedInput, Heard>
   readonly #maxBatchRecords: number
-  readonly #idleMs: number
+  readonly #probeMs: number
   readonly #ends: PartitionEnd[] = []
-  #turn = 0
-  #closed = false
-  #failure: MillraceError | undefined
   #filling: Promise<void> | undefined
-  #probing: Promise<boolean> | undefined
-  #probedAt = 0
+  #probing: Promise<void> | undefined
+  #probedAt: number
   /** When the cluster's trouble began; 0 while all is well. */
   #troubledSince = 0
   /** Something may be in librdkafka's queue. */
   #more = true
-  #wake = () => {}
 
   constructor(client: Client, consumer: KafkaConsumer, options: FetcherOptions) {
     this.#client = client
     this.#consumer = consumer
     this.#maxBatchRecords = options.maxBatchRecords
-    this.#idleMs = options.idleMs ?? Number.POSITIVE_INFINITY
-    this.#inputs = options.inputs.map(({ topic, partition, offset, to }) => ({
-      topic,
-      partition,
-      to: to ?? Number.POSITIVE_INFINITY,
-      position: offset,
-      records: [],
-      head: 0,
-      atEnd: false,
-      heardAt: 0,
-    }))
+    this.#probeMs = Math.min(PROBE_MS, (options.idleMs ?? Number.POSITIVE_INFINITY) / 2)
+    this.#queue = new InputQueue(options)
+    this.#heard = new Map(this.#queue.inputs.map((input) => [input, { atEnd: false, at: 0 }]))
     consumer.on<PartitionEnd>('partition.eof', (end) => this.#ends.push(end))
     consumer.assign(
-      this.#inputs.map(({ topic, partition, position: offset }) => ({ topic, partition, offset })),
+      this.#queue.inputs.map(({ topic, partition, position: offset }) => ({ topic, partition, offset })),
     )
     this.#probedAt = Date.now()
   }
@@ -92,189 +74,145 @@ class AssignedFetcher implements Fetcher {
   /** Told by librdkafka when its queue is no longer empty. */
   nonEmpty(): void {
     this.#more = true
-    this.#wake()
+    this.#queue.wake()
   }
 
-  async next(): Promise<Batch | undefined> {
-    const since = Date.now()
-    for (;;) {
-      if (this.#closed) return undefined
-      const batch = this.#batch()
-      if (batch) {
-        // The next records are taken over while these are worked on.
-        if (!this.#waits()) void this.#fill()
-        this.#probeSilent()
-        return batch
-      }
-      if (this.#failure) throw this.#failure
-      if (this.#inputs.every(({ position, to }) => position >= to)) return undefined
-      await this.#fill()
-      if (this.#waits() || this.#more || this.#failure || this.#closed) continue
-      const waited = Date.now() - since
-      if (waited >= this.#idleMs && this.#inputs.every(({ atEnd }) => atEnd)) {
-        // Silence counts only where every leader answers.
-        const answered = await this.#probe()
-        await this.#fill()
-        if (answered && !this.#waits() && this.#inputs.every(({ atEnd }) => atEnd))
-          return { topic: '', partition: -1, records: [], nextOffset: -1, highWatermark: -1, idle: true }
-      }
+  next(): Promise<Batch | undefined> {
+    return this.#queue.next(() => {
+      if (!this.#queue.waits) void this.#fill()
       this.#probeSilent()
-      if (!this.#more && !this.#waits())
-        await this.#woken(waited < this.#idleMs ? Math.min(this.#idleMs - waited, MAX_WAIT_MS) : MAX_WAIT_MS)
-    }
+    })
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#wake()
+    this.#queue.close()
     await closeSoon(Promise.all([this.#filling, this.#probing]))
     await closeClient(this.#consumer)
   }
 
-  #woken(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  }
-
-  #waits(): boolean {
-    return this.#inputs.some(({ records, head }) => head < records.length)
-  }
-
-  /** The next batch among what waits, the inputs in turn. */
-  #batch(): Batch | undefined {
-    const { length } = this.#inputs
-    for (let i = 0; i < length; i++) {
-      const input = this.#inputs[(this.#turn + i) % length]!
-      const { topic, partition, records, head } = input
-      if (head >= records.length) continue
-      const end = Math.min(records.length, head + this.#maxBatchRecords)
-      const last = end === records.length
-      input.head = last ? 0 : end
-      if (last) input.records = []
-      this.#turn = (this.#turn + i + 1) % length
-      return {
-        topic,
-        partition,
-        records: last && head === 0 ? records : records.slice(head, end),
-        nextOffset: last ? Math.min(input.position, input.to) : records[end]!.offset,
-        highWatermark: this.#highWatermark(input),
-      }
-    }
-    return undefined
-  }
-
-  #highWatermark({ topic, partition, position, atEnd }: Input): number {
-    if (atEnd) return position
-    try {
-      return Math.max(position, this.#consumer.getWatermarkOffsets(topic, partition).highOffset)
-    } catch {
-      return position
-    }
-  }
-
   /** Takes over what librdkafka has ready, one call at a time. */
   #fill(): Promise<void> {
-    this.#filling ??= this.#consume().finally(() => {
+    this.#filling ??= this.#consume().then((something) => {
       this.#filling = undefined
+      if (something || this.#more) this.#queue.wake()
     })
     return this.#filling
   }
 
-  async #consume(): Promise<void> {
+  /** Whether there was anything. */
+  async #consume(): Promise<boolean> {
     this.#more = false
     try {
       const messages = await asked<Message[]>((done) => this.#consumer.consume(this.#maxBatchRecords, done))
       if (messages.length >= this.#maxBatchRecords) this.#more = true
+      const something = messages.length > 0 || this.#ends.length > 0
       this.#take(messages)
+      return something
     } catch (error) {
-      if (this.#closed) return
+      if (this.#queue.closed) return false
       if (codeNumber(error) === NO_OFFSET) await this.#probe(true)
       else if (isTransient(error)) this.#trouble(error)
-      else this.#fail(this.#client.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
+      else this.#queue.fail(this.#client.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
+      return false
     }
-  }
-
-  #find(topic: string, partition: number): Input | undefined {
-    return this.#inputs.find((input) => input.partition === partition && input.topic === topic)
   }
 
   #take(messages: readonly Message[]): void {
-    let input: Input | undefined
+    let input: QueuedInput | undefined
     const now = Date.now()
     for (const { topic, partition, key, value, timestamp, offset, headers } of messages) {
-      if (input?.topic !== topic || input.partition !== partition) input = this.#find(topic, partition)
+      if (input?.topic !== topic || input.partition !== partition) input = this.#queue.find(topic, partition)
       if (!input || offset < input.position) continue
-      input.heardAt = now
-      input.atEnd = false
-      input.position = offset + 1
+      this.#hear(input, offset + 1, false, now)
       if (offset >= input.to) this.#consumer.pause([{ topic, partition }])
-      else if (headers === undefined) input.records.push({ key, value, timestamp, offset })
-      else input.records.push({ key, value, timestamp, offset, headers: headersOf(headers) })
+      else if (headers === undefined) input.push({ key, value, timestamp, offset })
+      else input.push({ key, value, timestamp, offset, headers: headersOf(headers) })
     }
     for (const { topic, partition, offset } of this.#ends.splice(0)) {
-      const ended = this.#find(topic, partition)
-      if (!ended || offset < ended.position) continue
-      ended.position = offset
-      ended.atEnd = true
-      ended.heardAt = now
+      const ended = this.#queue.find(topic, partition)
+      if (ended && offset >= ended.position) this.#hear(ended, offset, true, now)
     }
+    for (const each of this.#queue.inputs) each.stableOffset = this.#highWatermark(each)
     if (messages.length > 0) this.#troubledSince = 0
+  }
+
+  #hear(input: QueuedInput, position: number, atEnd: boolean, now: number): void {
+    const heard = this.#heard.get(input)!
+    heard.at = now
+    heard.atEnd = atEnd
+    if (position > input.position) input.silence.broken()
+    input.position = position
+  }
+
+  #highWatermark(input: QueuedInput): number {
+    const { topic, partition, position } = input
+    return this.#heard.get(input)!.atEnd ? position : Math.max(position, this.#fetchedEnd(topic, partition))
+  }
+
+  /** Where the log ended, open transactions included, when it was last fetched; -1 before. */
+  #fetchedEnd(topic: string, partition: number): number {
+    try {
+      return this.#consumer.getWatermarkOffsets(topic, partition).highOffset
+    } catch {
+      return -1
+    }
   }
 
   #probeSilent(): void {
     const now = Date.now()
-    if (now - this.#probedAt < PROBE_MS) return
-    if (this.#inputs.some(({ heardAt }) => now - heardAt >= PROBE_MS)) void this.#probe()
+    if (this.#queue.ended || now - this.#probedAt < this.#probeMs) return
+    for (const { at } of this.#heard.values()) if (now - at >= this.#probeMs) return void this.#probe()
   }
 
-  /** Asks the leaders of all inputs for their offsets; whether all answered. `gone` says that one of them lies out of range. */
-  #probe(gone = false): Promise<boolean> {
+  /** Asks the leaders of all inputs for their offsets. `gone` says that one of them lies out of range. */
+  #probe(gone = false): Promise<void> {
     this.#probing ??= this.#ask(gone).finally(() => {
       this.#probing = undefined
       this.#probedAt = Date.now()
+      this.#queue.wake()
     })
     return this.#probing
   }
 
-  async #ask(gone: boolean): Promise<boolean> {
+  async #ask(gone: boolean): Promise<void> {
     try {
-      for (const input of this.#inputs) {
-        const { topic, partition, to } = input
-        if (input.position >= to || this.#closed) continue
-        const { lowOffset, highOffset } = await asked<WatermarkOffsets>((done) =>
-          this.#consumer.queryWatermarkOffsets(topic, partition, PROBE_TIMEOUT_MS, done),
-        )
-        const { position, heardAt } = input
-        if (position < lowOffset || ((gone || heardAt === 0) && position > highOffset)) {
-          this.#fail(outOfRange(topic, partition, position))
-          return false
-        }
+      for (const input of this.#queue.inputs) {
+        if (this.#queue.closed) return
+        if (!input.ended && !(await this.#askFor(input, gone))) return
       }
-      if (gone) this.#fail(outOfRange(this.#inputs.map(({ topic }) => topic).join(', '), -1, -1))
+      if (gone) this.#queue.fail(outOfRange(this.#queue.inputs.map(({ topic }) => topic).join(', '), -1, -1))
       this.#troubledSince = 0
-      return true
     } catch (error) {
-      if (!this.#closed) this.#trouble(error)
+      for (const { silence } of this.#queue.inputs) silence.broken()
+      if (!this.#queue.closed) this.#trouble(error)
+    }
+  }
+
+  /** Whether its position is still there. The answer is the last stable offset. */
+  async #askFor(input: QueuedInput, gone: boolean): Promise<boolean> {
+    const { topic, partition } = input
+    const sentAt = performance.now()
+    const { lowOffset, highOffset } = await asked<WatermarkOffsets>((done) =>
+      this.#consumer.queryWatermarkOffsets(topic, partition, PROBE_TIMEOUT_MS, done),
+    )
+    const { position, waiting, silence } = input
+    const { at, atEnd } = this.#heard.get(input)!
+    if (position < lowOffset || ((gone || at === 0) && position > highOffset)) {
+      this.#queue.fail(outOfRange(topic, partition, position))
       return false
     }
+    if (atEnd && waiting === 0 && position >= highOffset && position >= this.#fetchedEnd(topic, partition))
+      silence.confirmed(sentAt, performance.now())
+    else silence.broken()
+    return true
   }
 
   #trouble(error: unknown): void {
     const { address, patienceMs } = this.#client
     this.#troubledSince ||= Date.now()
-    if (isRefusal(error)) this.#fail(this.#client.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
+    if (isRefusal(error)) this.#queue.fail(this.#client.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
     else if (Date.now() - this.#troubledSince > patienceMs)
-      this.#fail(unavailable(address, patienceMs, error))
-  }
-
-  #fail(failure: MillraceError): void {
-    this.#failure ??= failure
-    this.#wake()
+      this.#queue.fail(unavailable(address, patienceMs, error))
   }
 }
 

@@ -3,6 +3,7 @@ import type { Admin as KafkajsAdmin } from 'kafkajs'
 import { type ClosableAdmin, closeSoon, groupIdOf, missingTopic, patiently } from '../adapter/driver.ts'
 import type { Position, TopicDescription, TopicOffsets } from '../port.ts'
 import { type Client, type OpenCluster, openCluster } from './client.ts'
+import { TransientError, typeOf } from './errors.ts'
 
 const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 const TOPIC_RESOURCE = 2
@@ -35,10 +36,36 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
   }
 
   async describe(topics?: readonly string[]): Promise<TopicDescription[]> {
-    const { topics: found } = await this.#ask(() => this.#admin.fetchTopicMetadata())
-    const descriptions = found.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
+    const descriptions = await this.#ask(() =>
+      topics && topics.length > 0 ? this.#describeNamed(topics) : this.#describeAll(),
+    )
     if (topics) return descriptions.filter(({ topic }) => topics.includes(topic))
     return descriptions.filter(({ topic }) => !topic.startsWith('__'))
+  }
+
+  async #describeAll(): Promise<TopicDescription[]> {
+    const { topics } = await this.#admin.fetchTopicMetadata()
+    return topics.map(({ name, partitions }) => ({ topic: name, partitions: partitions.length }))
+  }
+
+  /**
+   * Asks for these alone, or for all where one is missing. The connection to the cluster creates none by asking; a broker is asked
+   * past what the connection itself knows of topics, which other requests rely on.
+   */
+  async #describeNamed(topics: readonly string[]): Promise<TopicDescription[]> {
+    const { cluster } = this.#open
+    await cluster.refreshMetadataIfNecessary()
+    const broker = await cluster.findControllerBroker()
+    try {
+      const { topicMetadata } = await broker.metadata([...topics])
+      return topicMetadata.map(({ topic, partitionMetadata }) => ({
+        topic,
+        partitions: partitionMetadata.length,
+      }))
+    } catch (error) {
+      if (typeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+      return this.#describeAll()
+    }
   }
 
   async create(topics: readonly (TopicDescription & { replicationFactor?: number })[]): Promise<void> {
@@ -70,11 +97,18 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
     return this.#ask(async () => {
       await cluster.addMultipleTargetTopics([topic])
       const [earliest, latest] = await Promise.all([list(true), list(false)])
-      return partitions.map(({ partition }) => ({
-        partition,
-        earliest: earliest.get(partition)!,
-        latest: latest.get(partition)!,
-      }))
+      if (earliest.size < partitions.length || latest.size < partitions.length) {
+        // A question about other topics has replaced what the client knew of this one: it then leaves partitions out.
+        await cluster.refreshMetadata()
+        throw new TransientError(`not every partition of ${topic} was asked`)
+      }
+      return partitions.map(({ partition }) => {
+        const [first, end] = [earliest.get(partition), latest.get(partition)]
+        // kafkajs leaves out partitions whose leader it does not know.
+        if (first === undefined || end === undefined)
+          throw new TransientError(`${topic}/${partition} has no leader`)
+        return { partition, earliest: first, latest: end }
+      })
     })
   }
 

@@ -16,10 +16,13 @@ import {
 import { closeSoon, type Patience } from '../adapter/driver.ts'
 import { addressOf, DEFAULT_PATIENCE_MS, type KafkaConnectionOptions } from '../connection.ts'
 import { isTransient, toMillraceError } from './errors.ts'
+import { watchedSockets } from './sockets.ts'
 
 export interface KafkajsOptions extends KafkaConnectionOptions {
   /** Makes the sockets, where the cluster is reached through something of your own. */
   readonly socketFactory?: ISocketFactory
+  /** A connection on which nothing is answered for so long is made anew (default 15,000). */
+  readonly answerTimeoutMs?: number
 }
 
 /** What every part of the adapter shares. */
@@ -28,6 +31,8 @@ export interface Client extends Patience {
 }
 
 export const QUICK_RETRY = { initialRetryTime: 5, maxRetryTime: 20, retries: 20 }
+
+const DEFAULT_ANSWER_TIMEOUT_MS = 15_000
 
 const LEVELS = { [logLevel.ERROR]: 'error', [logLevel.WARN]: 'warn', [logLevel.INFO]: 'info' } as const
 
@@ -44,7 +49,10 @@ export const createClient = (options: KafkajsOptions): Client => {
       ({ level, log: { message } }) =>
         log?.(LEVELS[level as keyof typeof LEVELS] ?? 'debug', message),
   }
-  if (options.socketFactory) config.socketFactory = options.socketFactory
+  config.socketFactory = watchedSockets(
+    options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS,
+    options.socketFactory,
+  )
   if (ssl) {
     const { ca, cert, key, rejectUnauthorized } = ssl === true ? {} : ssl
     config.ssl = {
@@ -61,12 +69,27 @@ export const createClient = (options: KafkajsOptions): Client => {
         : sasl
     ) as SASLOptions
   const address = addressOf(options)
+  const kafka = new Kafka(config)
+  handRetryOn(kafka)
   return {
-    kafka: new Kafka(config),
+    kafka,
     address,
     patienceMs: options.patienceMs ?? DEFAULT_PATIENCE_MS,
     isTransient,
     toMillraceError: (error, fallback) => toMillraceError(error, address, fallback),
+  }
+}
+
+/**
+ * Transactions read their retry from the cluster they are given, which kafkajs forgets to put there: a producer that takes over
+ * a transaction left open would then wait 300 ms for its end, and 600 ms more where that was not enough.
+ */
+const handRetryOn = (kafka: Kafka): void => {
+  const own = kafka as unknown as Record<symbol, (options: object) => Cluster & { retry?: object }>
+  for (const symbol of Object.getOwnPropertySymbols(kafka)) {
+    if (symbol.description !== 'private:Kafka:createCluster') continue
+    const create = own[symbol]!
+    own[symbol] = (options) => Object.assign(create(options), { retry: QUICK_RETRY })
   }
 }
 

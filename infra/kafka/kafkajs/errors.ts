@@ -14,6 +14,11 @@ interface KafkajsError {
   readonly cause?: unknown
 }
 
+/** What the adapter itself found, in kafkajs's manner: it may pass. */
+export class TransientError extends Error {
+  readonly retriable = true
+}
+
 function* chain(error: unknown): Generator<KafkajsError> {
   for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++)
     yield at as KafkajsError
@@ -38,8 +43,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   UNKNOWN_TOPIC_OR_PARTITION: 'MISSING_TOPIC',
 }
 
-/** Newer brokers' PRODUCER_FENCED (90) has no name in kafkajs. */
-const PRODUCER_FENCED = 90
+/** Newer brokers' PRODUCER_FENCED (90) has no name in kafkajs, which tells its number in words alone. */
+const PRODUCER_FENCED = /Unknown error code 90\b/
 
 const REFUSED = /certificate|self.signed|altname|SSL|TLS|EPROTO|ENOTFOUND_CERT/i
 
@@ -70,6 +75,6 @@ export const toMillraceError = (error: unknown, address: string, fallback: Error
       cause: error,
     })
   let code = CODES[typeOf(error)]
-  for (const each of chain(error)) if (each.code === PRODUCER_FENCED) code ??= 'PRODUCER_FENCED'
+  for (const each of chain(error)) if (PRODUCER_FENCED.test(each.message ?? '')) code ??= 'PRODUCER_FENCED'
   return new MillraceError(code ?? fallback, `${message} (Kafka at ${address})`, { cause: error })
 }

@@ -253,17 +253,17 @@ interface Reached {
   lookupRequest: (apiKey: number, definition: unknown) => (options: unknown) => Protocol
 }
 
-const reached = new WeakSet<object>()
+/** Look-ups of ours. A broker that connects again gets a new one of kafkajs's. */
+const ours = new WeakSet<object>()
 
 /**
- * Has a broker's fetches answered as FetchResponse. kafkajs looks the request up at each call, which is where its decoder is replaced;
- * its own check of the error codes stays.
+ * Has a broker's fetches answered as FetchResponse, until it connects again: to be called before each fetch. kafkajs looks the request up
+ * at each call, which is where its decoder is replaced; its own check of the error codes stays.
  */
 export const answerFetchesAsBatches = (broker: object): void => {
-  if (reached.has(broker)) return
-  reached.add(broker)
   const target = broker as Reached
   const lookup = target.lookupRequest
+  if (ours.has(lookup)) return
   target.lookupRequest = (apiKey, definition) => {
     const make = lookup(apiKey, definition)
     if (apiKey !== FETCH_API_KEY) return make
@@ -278,4 +278,5 @@ export const answerFetchesAsBatches = (broker: object): void => {
       return { ...protocol, response: { ...protocol.response, decode: decodeFetchResponse } }
     }
   }
+  ours.add(target.lookupRequest)
 }

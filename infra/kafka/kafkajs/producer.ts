@@ -67,17 +67,27 @@ export const createTransactor: (
         await patientlySent(transaction, { consumerGroupId: groupId, topics }, timeoutMs)
       }
 
+      const transact: Transactor['transact'] = async (positions, rounds) => {
+        if (positions.size > 0) await sendPositions(positions)
+        for (const round of rounds) await transaction.sendBatch(requestOf(round))
+        await transaction.commit()
+        transaction = await producer.transaction()
+      }
+
       return {
-        transact: async (positions, rounds) => {
-          if (positions.size > 0) await sendPositions(positions)
-          for (const round of rounds) await transaction.sendBatch(requestOf(round))
-          await transaction.commit()
-          transaction = await producer.transaction()
-        },
+        transact: (positions, rounds) => within(timeoutMs, transact(positions, rounds)),
         close: () => closeSoon(producer.disconnect()),
       }
     },
   )
+
+/** kafkajs would go on trying long after the coordinator has aborted the transaction. */
+const within = <T>(limitMs: number, work: Promise<T>): Promise<T> =>
+  new Promise((done, failed) => {
+    const late = () => failed(new Error(`a transaction did not end within its time-out of ${limitMs} ms`))
+    const limit = setTimeout(late, limitMs)
+    work.then(done, failed).finally(() => clearTimeout(limit))
+  })
 
 const patientlySent = async (
   transaction: Transaction,

@@ -1,7 +1,7 @@
 /**
- * The properties of a one-broker Kafka that starts fast and stays small: one partition in each internal topic, no replication, no
- * delay before the first rebalance. Clients use one listener, secured on request; the broker talks to itself over plain loopback
- * listeners.
+ * The properties of a small Kafka that starts fast: every node is broker and controller, internal topics have one partition, the
+ * first rebalance is not delayed. Clients use one listener, secured on request; the cluster talks to itself over plain loopback
+ * listeners. Three nodes keep three replicas of everything, and writing takes two of them.
  */
 
 export interface LocalSecurity {
@@ -14,8 +14,12 @@ export interface LocalSecurity {
   }
 }
 
-export interface LocalPorts {
+/** One node's place in its cluster; ids count from 1. */
+export interface LocalPlace {
+  readonly id: number
   readonly client: number
+  /** The port that clients are told: that of a proxy, or `client` itself. */
+  readonly advertised: number
   readonly internal: number
   readonly controller: number
 }
@@ -55,30 +59,39 @@ const securityProperties = ({ tls, sasl }: LocalSecurity): Record<string, string
   return properties
 }
 
-/** The text of server.properties. */
+/** The text of one node's server.properties; `cluster` holds all places, its own among them. */
 export const serverProperties = (
-  ports: LocalPorts,
+  place: LocalPlace,
+  cluster: readonly LocalPlace[],
   logFolder: string,
   security: LocalSecurity,
   overrides: Readonly<Record<string, string>>,
 ): string => {
+  const { id, client, advertised, internal, controller } = place
+  const at = (port: number) => `127.0.0.1:${port}`
+  const replicas = String(cluster.length)
+  const majority = String((cluster.length + 1) / 2)
   const properties: Record<string, string> = {
     'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
-    listeners: `CLIENT://127.0.0.1:${ports.client},INTERNAL://127.0.0.1:${ports.internal},CONTROLLER://127.0.0.1:${ports.controller}`,
-    'advertised.listeners': `CLIENT://127.0.0.1:${ports.client},INTERNAL://127.0.0.1:${ports.internal}`,
+    'node.id': String(id),
+    'controller.quorum.voters': cluster.map((each) => `${each.id}@${at(each.controller)}`).join(','),
+    listeners: `CLIENT://${at(client)},INTERNAL://${at(internal)},CONTROLLER://${at(controller)}`,
+    'advertised.listeners': `CLIENT://${at(advertised)},INTERNAL://${at(internal)}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'INTERNAL',
     'listener.security.protocol.map': `CLIENT:${securityProtocol(security)},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     'log.dirs': logFolder,
     'num.partitions': '1',
     'auto.create.topics.enable': 'false',
+    'default.replication.factor': replicas,
     'offsets.topic.num.partitions': '1',
-    'offsets.topic.replication.factor': '1',
+    'offsets.topic.replication.factor': replicas,
     'transaction.state.log.num.partitions': '1',
-    'transaction.state.log.replication.factor': '1',
-    'transaction.state.log.min.isr': '1',
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': majority,
+    'min.insync.replicas': majority,
+    'broker.session.timeout.ms': '6000',
+    'broker.heartbeat.interval.ms': '1000',
     'group.initial.rebalance.delay.ms': '0',
     'group.min.session.timeout.ms': '500',
     'num.network.threads': '2',

@@ -21,6 +21,7 @@ export class MemoryCluster {
   readonly transactions = new TransactionCoordinator()
   readonly #topics = new Map<string, Topic>()
   readonly #groups = new Map<string, Group>()
+  readonly #watchers = new Set<() => void>()
 
   constructor({ now = Date.now }: MemoryClusterOptions = {}) {
     this.now = now
@@ -40,6 +41,24 @@ export class MemoryCluster {
   /** Creates a topic where there is none of that name. */
   create(description: TopicDescription): void {
     if (!this.#topics.has(description.topic)) this.#topics.set(description.topic, new Topic(description))
+  }
+
+  /** Adds partitions to a topic, up to a number. @throws MillraceError MISSING_TOPIC */
+  grow(name: string, partitions: number): void {
+    this.topic(name).grow(partitions)
+    for (const changed of this.#watchers) changed()
+  }
+
+  /** Removes a topic, if it is there. */
+  remove(name: string): void {
+    this.#topics.delete(name)
+    for (const changed of this.#watchers) changed()
+  }
+
+  /** Calls `changed` after a topic has grown or was removed, until the returned function is called. */
+  watchTopics(changed: () => void): () => void {
+    this.#watchers.add(changed)
+    return () => this.#watchers.delete(changed)
   }
 
   group(app: string, job: string): Group {

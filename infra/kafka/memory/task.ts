@@ -4,6 +4,7 @@
  */
 import { Observable, type Subscriber } from 'rxjs'
 import { MillraceError } from '../../../schemas/errors.ts'
+import { Silence } from '../adapter/silence.ts'
 import {
   type Batch,
   METADATA_LIMIT,
@@ -40,10 +41,13 @@ export interface TaskSetting {
 interface Input {
   readonly topic: Topic
   readonly log: PartitionLog
+  readonly silence: Silence
   next: number
 }
 
 const DEFAULT_BATCH_RECORDS = 1000
+/** Longest wait before silence is looked at again. */
+const LOOK_MS = 100
 const DEFAULT_TRANSACTION_TIMEOUT_MS = 10_000
 
 export class MemoryTask implements Task {
@@ -62,7 +66,10 @@ export class MemoryTask implements Task {
   /** A batch is out. */
   #busy = false
   #scheduled = false
-  #idle: NodeJS.Timeout | undefined
+  #looking: NodeJS.Timeout | undefined
+  /** When an idle batch was last emitted for silence, and since when nothing has come. */
+  #idleAt = Number.NEGATIVE_INFINITY
+  #since = Number.NaN
   /** Why there are no more batches; null where the task was closed in order. */
   #ended: MillraceError | null | undefined
 
@@ -79,10 +86,15 @@ export class MemoryTask implements Task {
       const log = topic.log(partition)
       const position = group.position(topic.name, partition)
       if (position !== undefined) committed.set(topic.name, position)
-      return { topic, log, next: position?.offset ?? log.earliest }
+      return { topic, log, silence: new Silence(), next: position?.offset ?? log.earliest }
     })
     this.committed = committed
-    this.#unwatch = this.#inputs.map(({ log }) => log.watch(() => this.#pull()))
+    this.#unwatch = this.#inputs.map(({ log, silence }) =>
+      log.watch(() => {
+        silence.broken()
+        this.#pull()
+      }),
+    )
     this.batches = new Observable((subscriber) => {
       this.#subscriber = subscriber
       if (this.#ended !== undefined) {
@@ -92,7 +104,7 @@ export class MemoryTask implements Task {
       this.#pull()
       return () => {
         if (this.#subscriber === subscriber) this.#subscriber = null
-        clearTimeout(this.#idle)
+        clearTimeout(this.#looking)
       }
     })
   }
@@ -115,7 +127,7 @@ export class MemoryTask implements Task {
   close(error: MillraceError | null): void {
     if (this.#ended !== undefined) return
     this.#ended = error
-    clearTimeout(this.#idle)
+    clearTimeout(this.#looking)
     for (const unwatch of this.#unwatch) unwatch()
     this.#finish()
   }
@@ -157,21 +169,46 @@ export class MemoryTask implements Task {
       this.#emit({ topic: topic.name, partition: this.partition, records, nextOffset, highWatermark })
       return
     }
-    const { idleMs } = this.#setting.options
-    if (idleMs !== undefined) this.#idle ??= setTimeout(() => this.#emitIdle(), idleMs)
+    this.#deliverIdle()
   }
 
-  #emitIdle(): void {
-    if (this.#subscriber === null || this.#ended !== undefined) return
-    const { partition } = this
-    this.#emit({ topic: '', partition, records: [], nextOffset: -1, highWatermark: -1, idle: true })
+  /** Emits a batch without records where one is due: all inputs are silent, or a tick has passed; else looks again in a while. */
+  #deliverIdle(): void {
+    const { idleMs = Number.POSITIVE_INFINITY, tickMs = Number.POSITIVE_INFINITY } = this.#setting.options
+    const now = performance.now()
+    if (Number.isNaN(this.#since)) this.#since = now
+    const silent = this.#silent()
+    const idle = silent.length === this.#inputs.length && now - this.#idleAt >= idleMs
+    if (idle) this.#idleAt = now
+    if (idle || now - this.#since >= tickMs) {
+      const { partition } = this
+      this.#emit({ topic: '', partition, records: [], nextOffset: -1, highWatermark: -1, idle: true })
+      return
+    }
+    const least = Math.min(idleMs, tickMs)
+    if (least === Number.POSITIVE_INFINITY) return
+    clearTimeout(this.#looking)
+    this.#looking = setTimeout(() => this.#pull(), Math.min(least / 4, LOOK_MS))
+  }
+
+  /** Topics of the inputs that are silent. Nothing but the log itself need be asked. */
+  #silent(): string[] {
+    const { idleMs } = this.#setting.options
+    if (idleMs === undefined) return []
+    const now = performance.now()
+    for (const { next, log, silence } of this.#inputs) {
+      if (next >= log.end) silence.confirmed(now, now)
+      else silence.broken()
+    }
+    return this.#inputs.filter(({ silence }) => silence.lasts(idleMs, now)).map(({ topic }) => topic.name)
   }
 
   #emit(batch: Batch): void {
-    clearTimeout(this.#idle)
-    this.#idle = undefined
+    clearTimeout(this.#looking)
+    this.#since = Number.NaN
     this.#busy = true
-    this.#subscriber?.next(batch)
+    const silent = this.#silent()
+    this.#subscriber?.next(silent.length > 0 ? { ...batch, silent } : batch)
   }
 
   /** One transaction. Nothing in it waits, so a commit is never half seen, and none is under way when a member leaves. */

@@ -8,7 +8,7 @@ import { MillraceError } from '../../../schemas/errors.ts'
 import { partitionOf } from '../partitioner.ts'
 import type { OutputRecord, TopicDescription, WireRecord } from '../port.ts'
 import { BATCH_HEADER_BYTES, recordBytes } from '../record-size.ts'
-import { type Owner, PartitionLog } from './log.ts'
+import { type Owner, PartitionLog, type Retention } from './log.ts'
 
 /** Kafka's default: 1 MiB and a batch header's first 12 bytes. */
 const MAX_MESSAGE_BYTES = 1_048_588
@@ -16,8 +16,9 @@ const MAX_MESSAGE_BYTES = 1_048_588
 export class Topic {
   readonly name: string
   readonly config: Readonly<Record<string, string>>
-  readonly partitions: readonly PartitionLog[]
   readonly maxMessageBytes: number
+  readonly #partitions: PartitionLog[] = []
+  readonly #retention: Retention
   /** Deals out records without a key in turn. */
   #next = 0
 
@@ -26,11 +27,20 @@ export class Topic {
     this.config = config
     this.maxMessageBytes = Number(config['max.message.bytes'] ?? MAX_MESSAGE_BYTES)
     const records = config['retention.records']
-    const retention = {
+    this.#retention = {
       compact: (config['cleanup.policy'] ?? '').split(',').includes('compact'),
       ...(records === undefined ? {} : { records: Number(records) }),
     }
-    this.partitions = Array.from({ length: partitions }, () => new PartitionLog(retention))
+    this.grow(partitions)
+  }
+
+  get partitions(): readonly PartitionLog[] {
+    return this.#partitions
+  }
+
+  /** Adds partitions up to a number. */
+  grow(count: number): void {
+    while (this.#partitions.length < count) this.#partitions.push(new PartitionLog(this.#retention))
   }
 
   /** @throws MillraceError MISSING_TOPIC where there is no such partition. */

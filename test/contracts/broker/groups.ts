@@ -1,7 +1,7 @@
 /** Contract: who owns which task, and what happens when that changes. */
 import { describe, expect, it } from 'vitest'
 import type { Task } from '../../../infra/kafka/port.ts'
-import { bytes, commitBatch, type Member, type Scene, text } from './harness.ts'
+import { bytes, commitBatch, type Member, type Scene } from './harness.ts'
 
 export const describeGroups = (scene: Scene): void => {
   const owned = (...members: Member[]): number[] =>
@@ -152,26 +152,6 @@ export const describeGroups = (scene: Scene): void => {
       expect(member.lost).toEqual([])
     })
 
-    it('give an idle batch when no input has anything, and records again when there are some', async () => {
-      const broker = await scene.connect()
-      const topics = [await scene.topic(broker, 'left'), await scene.topic(broker, 'right')]
-      const options = { app: scene.name('app'), job: 'job', topics, idleMs: 150 }
-      const member = scene.join(broker, options)
-      await scene.until('an idle batch', () => member.batches.length >= 1)
-      const { task, batch } = member.batches[0]!
-      expect(batch).toMatchObject({ topic: '', records: [], nextOffset: -1, idle: true })
-      task.release()
-      await scene.until('another', () => member.batches.length >= 2)
-      await task.commit({ outputs: [], positions: new Map([[topics[0]!, { offset: 0, metadata: 'idle' }]]) })
-      await scene.write(broker, topics[1]!, ['x'])
-      await scene.until('records', () => {
-        const last = member.batches.at(-1)!.batch
-        if (last.idle) task.release()
-        return !last.idle
-      })
-      expect(text(member.batches.at(-1)!.batch.records[0]!.value)).toBe('x')
-    })
-
     it('refuse topics of different sizes, and missing ones', async () => {
       const broker = await scene.connect()
       const [two, three] = [await scene.topic(broker, 'two', 2), await scene.topic(broker, 'three', 3)]
@@ -183,6 +163,32 @@ export const describeGroups = (scene: Scene): void => {
       expect(mismatched.failure).toMatchObject({ code: 'PARTITION_MISMATCH' })
       expect(missing.failure).toMatchObject({ code: 'MISSING_TOPIC' })
       expect([...mismatched.received, ...missing.received]).toEqual([])
+    })
+
+    it('stop when partitions are added to an input, and when one is removed', async () => {
+      const broker = await scene.connect()
+      const app = scene.name('app')
+      const join = async (job: string) => {
+        const topics = [await scene.topic(broker, 'kept', 2), await scene.topic(broker, 'changed', 2)]
+        const member = scene.join(broker, { app, job, topics, topicsCheckMs: 100 })
+        await scene.until('its tasks', () => member.open.size === 2)
+        return { member, changed: topics[1]! }
+      }
+      const [grown, removed] = [await join('grown'), await join('removed')]
+      await scene.harness.addPartitions(grown.changed, 4)
+      await scene.until('the first stops', () => grown.member.failure !== undefined)
+      expect(grown.member.failure).toMatchObject({
+        code: 'PARTITION_MISMATCH',
+        message: expect.stringContaining(`${grown.changed} had 2 partitions and now has 4`),
+      })
+      expect(removed.member.failure).toBeUndefined()
+      await scene.harness.deleteTopic(removed.changed)
+      await scene.until('the second stops', () => removed.member.failure !== undefined)
+      expect(removed.member.failure).toMatchObject({
+        code: 'MISSING_TOPIC',
+        message: expect.stringContaining(removed.changed),
+      })
+      expect([...grown.member.open.keys(), ...removed.member.open.keys()]).toEqual([])
     })
   })
 }

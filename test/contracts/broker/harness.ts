@@ -30,6 +30,9 @@ export interface BrokerHarness {
   transaction(records: readonly OutputRecord[], transactionalId?: string): Promise<OpenTransaction>
   /** Deletes the records of a partition below an offset. */
   deleteRecords(topic: string, partition: number, before: number): Promise<void>
+  /** Adds partitions to a topic, up to a number. */
+  addPartitions(topic: string, count: number): Promise<void>
+  deleteTopic(topic: string): Promise<void>
   /** A member that dies in its first commit: outputs and positions were sent, the transaction is never ended. */
   connectDoomed?(): Promise<Broker>
   /** Longest wait for anything (default 5,000); a rebalance with an unresponsive member must fit. */

@@ -1,6 +1,6 @@
 /** What the contract needs of a real Apache Kafka beside an adapter, and what is asked of the adapters over a client library only. */
 import { randomUUID } from 'node:crypto'
-import { Kafka, logLevel } from 'kafkajs'
+import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { describe, expect, it } from 'vitest'
 import { commitBatch, Scene } from '../../contracts/broker/harness.ts'
 import type { BrokerHarness } from '../../contracts/broker.ts'
@@ -8,13 +8,19 @@ import type { BrokerHarness } from '../../contracts/broker.ts'
 /** Transactions and deletions by a plain kafkajs client of the cluster at `bootstrap()`. */
 export const apacheKafka = (
   bootstrap: () => string,
-): Pick<BrokerHarness, 'transaction' | 'deleteRecords'> => {
+): Pick<BrokerHarness, 'transaction' | 'deleteRecords' | 'addPartitions' | 'deleteTopic'> => {
   const kafka = () =>
     new Kafka({
       brokers: [bootstrap()],
       logLevel: logLevel.NOTHING,
       retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 100 },
     })
+  const administer = async <T>(act: (admin: Admin) => Promise<T>) => {
+    const admin = kafka().admin()
+    await admin.connect()
+    await act(admin)
+    await admin.disconnect()
+  }
   return {
     async transaction(records, transactionalId = `test-${Math.random().toString(36).slice(2)}`) {
       const producer = kafka().producer({
@@ -34,13 +40,14 @@ export const apacheKafka = (
       }
       return { commit: () => end('commit'), abort: () => end('abort') }
     },
-    async deleteRecords(topic, partition, before) {
-      const admin = kafka().admin()
-      await admin.connect()
-      await admin.fetchTopicOffsets(topic)
-      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })
-      await admin.disconnect()
-    },
+    deleteRecords: (topic, partition, before) =>
+      administer(async (admin) => {
+        await admin.fetchTopicOffsets(topic)
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })
+      }),
+    addPartitions: (topic, count) =>
+      administer((admin) => admin.createPartitions({ topicPartitions: [{ topic, count }] })),
+    deleteTopic: (topic) => administer((admin) => admin.deleteTopics({ topics: [topic] })),
   }
 }
 

@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createKafkajsBroker } from '../../../infra/kafka/kafkajs/broker.ts'
 import { type LocalKafka, localKafkaAvailable, startLocalKafka } from '../../../infra/kafka/local.ts'
@@ -18,7 +20,7 @@ const alive = (pid: number): boolean => {
   }
 }
 
-describe.skipIf(kafkaMissing)('a local Kafka', () => {
+describe.skipIf(kafkaMissing)('a local Kafka', { timeout: 120_000 }, () => {
   const running: LocalKafka[] = []
   afterEach(async () => {
     await Promise.all(running.splice(0).map((kafka) => kafka.stop()))
@@ -43,6 +45,73 @@ describe.skipIf(kafkaMissing)('a local Kafka', () => {
     await second.stop()
     await access(join(dataDir, 'server.log'))
     await rm(dataDir, { recursive: true })
+  })
+
+  it('keeps what was acknowledged when its broker is killed and started again, behind a proxy’s port', async () => {
+    let through = 0
+    const proxy = net.createServer((client) => {
+      through++
+      const broker = net.connect(target, '127.0.0.1')
+      for (const socket of [client, broker]) socket.on('error', () => {})
+      client.pipe(broker).pipe(client)
+    })
+    await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done))
+    const { port } = proxy.address() as net.AddressInfo
+    let target = 0
+    const kafka = await startLocalKafka({
+      settings: { 'broker.session.timeout.ms': '2000' },
+      advertise: (own, id) => {
+        expect(id).toBe(1)
+        target = own
+        return port
+      },
+    })
+    running.push(kafka)
+    const node = kafka.nodes[0]!
+    expect([node.port, kafka.bootstrap]).toEqual([target, `127.0.0.1:${port}`])
+    const broker = await createKafkajsBroker({ brokers: [kafka.bootstrap] })
+    await broker.admin.create([{ topic: 'kept', partitions: 1 }])
+    const writer = await broker.writer()
+    await writer.send([{ topic: 'kept', key: null, value: Buffer.from('x') }])
+    const { pid } = node
+    await node.kill()
+    expect(alive(pid)).toBe(false)
+    await node.start()
+    expect(node.pid).not.toBe(pid)
+    expect(kafka.pid).toBe(node.pid)
+    expect(await broker.admin.offsets('kept')).toEqual([{ partition: 0, earliest: 0, latest: 1 }])
+    await broker.close()
+    const before = through
+    const past = await createKafkajsBroker({ brokers: [kafka.internal] })
+    expect(await past.admin.offsets('kept')).toEqual([{ partition: 0, earliest: 0, latest: 1 }])
+    await past.close()
+    expect(through).toBe(before)
+    await kafka.stop()
+    await expect(access(kafka.dataDir)).rejects.toMatchObject({ code: 'ENOENT' })
+    await new Promise((done) => proxy.close(done))
+  })
+
+  it('of three brokers goes on without the leader of a topic, and takes it back', async () => {
+    const kafka = await startLocalKafka({ brokers: 3 })
+    running.push(kafka)
+    const broker = await createKafkajsBroker({ brokers: kafka.bootstrap.split(',') })
+    await broker.admin.create([{ topic: 'replicated', partitions: 1 }])
+    const writer = await broker.writer()
+    const send = (value: string) =>
+      writer.send([{ topic: 'replicated', key: null, value: Buffer.from(value) }])
+    await send('before')
+    const admin = new Kafka({ brokers: kafka.internal.split(','), logLevel: logLevel.NOTHING }).admin()
+    await admin.connect()
+    const { topics } = await admin.fetchTopicMetadata({ topics: ['replicated'] })
+    await admin.disconnect()
+    const { leader, replicas } = topics[0]!.partitions[0]!
+    expect(replicas.toSorted()).toEqual([1, 2, 3])
+    await kafka.nodes[leader - 1]!.kill()
+    await send('without it')
+    await kafka.nodes[leader - 1]!.start()
+    await send('with it')
+    expect(await broker.admin.offsets('replicated')).toEqual([{ partition: 0, earliest: 0, latest: 3 }])
+    await broker.close()
   })
 
   it('dies with the process that started it, even a killed one', async () => {

@@ -13,6 +13,8 @@ const harnessOf = (cluster: MemoryCluster): BrokerHarness => ({
     return { commit: async () => open.commit(), abort: async () => open.abort() }
   },
   deleteRecords: async (topic, partition, before) => cluster.topic(topic).log(partition).deleteBelow(before),
+  addPartitions: async (topic, count) => cluster.grow(topic, count),
+  deleteTopic: async (topic) => cluster.remove(topic),
 })
 
 describeBroker('in memory', harnessOf(new MemoryCluster()))
