@@ -15,7 +15,7 @@ import { type EventName, SCHEMAS } from '../schemas/generated/events.ts'
 import { dynamicCodec, openCodec } from './open.ts'
 import { differences, readDefinitions } from './policies.ts'
 import { topicOf } from './runtime.ts'
-import { DECISION_EVENTS, topicProblems } from './topics.ts'
+import { DECISION_EVENTS, retentionProblems, topicProblems } from './topics.ts'
 
 /** One line of a check. */
 export interface Finding {
@@ -62,15 +62,18 @@ export const checkSchemas = async (): Promise<Finding[]> => {
   return [ok('schemas', `${events.length} events, ${released} earlier schemas of theirs readable`)]
 }
 
-/** Whether the registry answers, and has the schemas or may be given them. Nothing is registered. */
+/** Whether the registry answers, has the schemas or may be given them, and what others registered last can be read. Nothing is registered. */
 export const checkRegistry = async (config: Config): Promise<Finding[]> => {
   const options = registryConnection(config)
   if (options === undefined) return [ok('registry', 'none is configured: single-object encoding')]
   const registry = schemaRegistry({ ...options, register: false })
   try {
     const missing: string[] = []
-    for (const event of DECISION_EVENTS)
-      if (!(await isRegistered(registry, `${topicOf(config, event)}-value`, event))) missing.push(event)
+    for (const event of DECISION_EVENTS) {
+      const subject = `${topicOf(config, event)}-value`
+      if (!(await isRegistered(registry, subject, event))) missing.push(event)
+      await requireReadable(registry, subject, event)
+    }
     const where = `${options.url} answers`
     if (missing.length === 0) return [ok('registry', `${where} and has every schema`)]
     if (options.register !== false)
@@ -79,6 +82,23 @@ export const checkRegistry = async (config: Config): Promise<Finding[]> => {
     return [failed('registry', 'UNKNOWN_SCHEMA', message)]
   } finally {
     registry.close()
+  }
+}
+
+/** @throws MillraceError INCOMPATIBLE_SCHEMA where what is written with a subject's newest schema could not be read as the event. */
+const requireReadable = async (
+  registry: SchemaRegistry,
+  subject: string,
+  event: EventName,
+): Promise<void> => {
+  try {
+    const { schema } = await registry.latest(subject)
+    payloadReader(typeOfSchema(SCHEMAS[event].current), typeOfSchema(schema), DEFAULT_LIMITS)
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code === 'REGISTRY_UNAVAILABLE') throw error
+    // A subject that is not there has nothing to be read.
+    if (error.code === 'INCOMPATIBLE_SCHEMA')
+      throw new MillraceError(error.code, `the newest schema of ${subject}: ${error.message}`)
   }
 }
 
@@ -126,7 +146,7 @@ const readSample = (file: string, index: number): Buffer => {
   }
 }
 
-/** Whether the topics are there, even where they are read together, and wide enough for dead letters. */
+/** Whether the topics are there, even where they are read together, wide enough for dead letters, and kept for long enough. */
 export const checkTopics = async (config: Config, broker: Broker): Promise<Finding[]> => {
   const { missing, uneven, small } = await topicProblems({ config, broker })
   const findings = [
@@ -141,8 +161,12 @@ export const checkTopics = async (config: Config, broker: Broker): Promise<Findi
       : []),
     ...uneven.map((line) => failed('topics', 'PARTITION_MISMATCH', line)),
     ...small.map((line) => failed('topics', 'MESSAGE_TOO_LARGE', line)),
+    ...(await retentionProblems({ config, broker })).map((line) =>
+      failed('topics', 'RETENTION_TOO_SHORT', line),
+    ),
   ]
-  return findings.length > 0 ? findings : [ok('topics', 'all there, even, and wide enough for dead letters')]
+  const well = 'all there, even, wide enough for dead letters, and kept for as long as the join needs'
+  return findings.length > 0 ? findings : [ok('topics', well)]
 }
 
 /** Whether the configuration's policies are those of the log. */

@@ -2,13 +2,13 @@
  * The way in: records become events. Each event comes from millrace's own topic, or, where `sources:` name it, from the user's topics
  * by their mappings. What cannot be read is refused with its code and keeps its place in the batch.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
-import { concatMap, type OperatorFunction } from 'rxjs'
+import { catchError, concatMap, defer, EMPTY, from, type OperatorFunction, tap, throwError } from 'rxjs'
 import type { Codec } from '../infra/avro/codec.ts'
 import type { Log } from '../infra/telemetry/log.ts'
 import type { Inbound, Refused, SourceBatch } from '../operators/streams/batch.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import type { EventName, EventTypes } from '../schemas/generated/events.ts'
+import { Remote } from './remote.ts'
 
 /** How the records of one topic become events of one kind. */
 export interface Input<E extends EventName = EventName> {
@@ -33,14 +33,19 @@ export const ownInput = <E extends EventName>(codec: Codec, topic: string, event
   read: (value) => codec.decode(event, value),
 })
 
-/** Reads one batch by the input of its topic (an idle one has none, and no records); a registry that is away is waited for, since its records are no dead letters. */
+/**
+ * Reads one batch by the input of its topic (an idle one has none, and no records). A registry that is away is waited for, since its
+ * records are no dead letters; `signal` ends the wait with its reason.
+ */
 export const readBatch = async <E extends EventName>(
   batch: SourceBatch,
   inputs: readonly Input<E>[],
   log: Log,
+  signal?: AbortSignal,
 ): Promise<Inbound<E>> => {
   const input = inputs.find(({ topic }) => topic === batch.topic) ?? inputs[0]!
-  await patiently(() => input.prepare(batch.records.map(({ value }) => value)), log)
+  const registry = new Remote({ name: 'the schema registry', away: 'REGISTRY_UNAVAILABLE', log })
+  await registry.reach(() => input.prepare(batch.records.map(({ value }) => value)), signal)
   const events = new Array<EventTypes[E] | null>(batch.records.length)
   const refused: Refused[] = []
   for (const [index, { value }] of batch.records.entries()) {
@@ -56,23 +61,15 @@ export const readBatch = async <E extends EventName>(
   return { batch, event: input.event, events, refused } as Inbound<E>
 }
 
-/** `readBatch` as an operator. */
-export const decode = <E extends EventName>(
-  inputs: readonly Input<E>[],
-  log: Log,
-): OperatorFunction<SourceBatch, Inbound<E>> => concatMap((batch) => readBatch(batch, inputs, log))
-
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
-
-const patiently = async (work: () => Promise<void>, log: Log): Promise<void> => {
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'REGISTRY_UNAVAILABLE') throw error
-      log.warn({ error }, 'the schema registry is away: trying again')
-      await sleep(pause)
-    }
-  }
-}
+/** `readBatch` as an operator. When no more batches come, one that waits for the registry is given up. */
+export const decode =
+  <E extends EventName>(inputs: readonly Input<E>[], log: Log): OperatorFunction<SourceBatch, Inbound<E>> =>
+  (source) =>
+    defer(() => {
+      const ended = new AbortController()
+      return source.pipe(
+        tap({ finalize: () => ended.abort() }),
+        concatMap((batch) => from(readBatch(batch, inputs, log, ended.signal))),
+        catchError((error: unknown) => (error === ended.signal.reason ? EMPTY : throwError(() => error))),
+      )
+    })

@@ -7,6 +7,7 @@ import { checkCommand } from './commands/check.ts'
 import { deadLettersCommand } from './commands/dead-letters.ts'
 import { demoCommand } from './commands/demo.ts'
 import { policiesCommand } from './commands/policies.ts'
+import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
 
 const version = (): string =>
@@ -25,6 +26,7 @@ export const commandLine = (): Command => {
     checkCommand(),
     policiesCommand(),
     deadLettersCommand(),
+    replayCommand(),
   ])
     program.addCommand(command)
   withHelp(program)

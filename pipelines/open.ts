@@ -27,7 +27,7 @@ export interface OpenOptions {
   readonly broker?: Broker
   /** Whether an embedded ClickHouse keeps its tables nowhere: they go with the process. */
   readonly temporaryTables?: boolean
-  /** Given where they are served before everything is open. */
+  /** Given, and closed, by who serves them before everything is open and after it is closed. */
   readonly metrics?: Metrics
   readonly health?: Health
 }
@@ -49,7 +49,7 @@ export const openRuntime = async (config: Config, options: OpenOptions): Promise
     await broker?.close()
     await server.close()
     registry?.close()
-    metrics.close()
+    if (options.metrics === undefined) metrics.close()
   }
   try {
     const codec = openCodec(config, registry)
@@ -121,33 +121,59 @@ export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
 
 /** ClickHouse at first use: the configured server, else the embedded one; with its tables. */
 const lazyClickHouse = (config: Config, log: Log, temporary: boolean) => {
+  const closed = new AbortController()
+  const { signal } = closed
   let embedded: EmbeddedClickHouse | null = null
   let connecting: Promise<ClickHouse> | null = null
-  const open = async (): Promise<ClickHouse> => {
+  const open = async (patienceMs: number): Promise<ClickHouse> => {
     const told = (message: string) => log.warn({ part: 'clickhouse' }, message)
-    const connection: ClickHouseOptions = clickhouseConnection(config) ?? (await startEmbedded())
-    const clickhouse = await connectClickHouse({ ...connection, log: told })
-    const { applied } = await migrate(clickhouse, { eventDays: config.clickhouse.retentionDays })
-    if (applied.length > 0) log.info({ part: 'clickhouse', applied }, 'tables made')
-    return clickhouse
+    const connection = clickhouseConnection(config) ?? (await startEmbedded())
+    const clickhouse = await connectClickHouse({ ...connection, patienceMs, log: told, signal })
+    try {
+      const { applied } = await migrate(clickhouse, { eventDays: config.clickhouse.retentionDays })
+      if (applied.length > 0) log.info({ part: 'clickhouse', applied }, 'tables made')
+      return clickhouse
+    } catch (error) {
+      await clickhouse.close()
+      throw error
+    }
   }
   const startEmbedded = async (): Promise<ClickHouseOptions> => {
-    const { dataDirectory, database, patience } = config.clickhouse
-    embedded = await startEmbeddedClickHouse({
-      ...(temporary ? {} : { dataDir: dataDirectory }),
-      database,
-      onLog: (line) => log.info({ part: 'clickhouse' }, line),
-    })
+    const { dataDirectory, database, requestTimeout } = config.clickhouse
+    if (embedded === null) {
+      const server = await startEmbeddedClickHouse({
+        ...(temporary ? {} : { dataDir: dataDirectory }),
+        database,
+        onLog: (line) => log.info({ part: 'clickhouse' }, line),
+      })
+      embedded = server
+      void server.gone.then(() => forget(server))
+    }
     const { url, username, password } = embedded
-    return { url, username, password, database, patienceMs: patience }
+    return { url, username, password, database, requestTimeoutMs: requestTimeout }
+  }
+  /** An embedded server that ended by itself is begun anew by who asks next; a temporary one took its tables along. */
+  const forget = async (server: EmbeddedClickHouse) => {
+    if (temporary || signal.aborted) return
+    const connection = connecting
+    connecting = null
+    embedded = null
+    await connection?.then((clickhouse) => clickhouse.close()).catch(() => {})
+    await server.stop()
   }
   return {
-    connect: () => {
-      connecting ??= open()
-      return connecting
+    connect: (patienceMs = config.clickhouse.patience) => {
+      if (connecting !== null) return connecting
+      const opening = open(patienceMs)
+      connecting = opening
+      opening.catch(() => {
+        if (connecting === opening) connecting = null
+      })
+      return opening
     },
     embedded: () => embedded,
     close: async () => {
+      closed.abort()
       await connecting?.then(
         (clickhouse) => clickhouse.close(),
         () => {},

@@ -22,8 +22,13 @@ export interface Runtime {
   readonly inputs: InputTopics
   /** The user's topics that events are also written to. */
   readonly sinks: readonly Sink[]
-  /** Connects at first use: only `record` needs it. */
-  readonly clickhouse: () => Promise<ClickHouse>
+  /**
+   * Connects at first use, and again after that failed: only `record` needs it.
+   * @param patienceMs how long failures that may pass are tried again where this call connects (default `clickhouse.patience`).
+   * @throws MillraceError CLICKHOUSE_UNAVAILABLE, and what cannot pass: CLICKHOUSE_REFUSED, MIGRATION_CHANGED,
+   * CLICKHOUSE_UNSUPPORTED_PLATFORM, INVALID_CONFIG
+   */
+  readonly clickhouse: (patienceMs?: number) => Promise<ClickHouse>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }

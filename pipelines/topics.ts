@@ -35,11 +35,17 @@ export interface TopicProblems {
   readonly small: readonly string[]
 }
 
-/** What a topic is told to keep: the newest of each key, every outcome (states are folds over all of them), else the cluster's default. */
-const keeping = (event: EventName): Record<string, string> => {
+/**
+ * How a topic is made: of a compacted one the newest of each key is kept, of outcomes all (states are folds over them), else what the cluster
+ * keeps. What the join reads carries the broker's time, since producers' clocks may be wrong.
+ */
+const settingsOf = (event: EventName): Record<string, string> => {
   if (COMPACTED_TOPICS.has(TOPICS[event] as TopicName)) return { 'cleanup.policy': 'compact' }
-  return event === 'outcome' ? { 'retention.ms': '-1', 'retention.bytes': '-1' } : {}
+  if (event === 'outcome') return { 'retention.ms': '-1', 'retention.bytes': '-1' }
+  return JOINED.has(event) ? { 'message.timestamp.type': 'LogAppendTime' } : {}
 }
+
+const JOINED: ReadonlySet<EventName> = new Set(['decision', 'reward', 'activation'])
 
 type Cluster = Pick<Runtime, 'broker' | 'config'>
 
@@ -73,17 +79,47 @@ export const topicProblems = async (
   return { missing, uneven, small }
 }
 
+/** Where an event comes from: the user's topics that are mapped to it, else millrace's own. */
+const sourcesOf = (config: Runtime['config'], event: EventName): readonly string[] => {
+  const mapped = config.sources.filter((source) => source.event === event).map(({ topic }) => topic)
+  return mapped.length > 0 ? mapped : [topicOf(config, event)]
+}
+
+/** What the join reads, and reads again after a restart. */
+const joinTopics = (config: Runtime['config']): readonly string[] => [
+  topicOf(config, 'decision'),
+  ...sourcesOf(config, 'reward'),
+  ...(config.join.activation === 'deferred' ? sourcesOf(config, 'activation') : []),
+]
+
 /** The topics that each job reads together. */
-const readTogether = (config: Runtime['config']): Readonly<Record<string, readonly string[]>> => {
-  const from = (event: EventName) => {
-    const mapped = config.sources.filter((source) => source.event === event).map(({ topic }) => topic)
-    return mapped.length > 0 ? mapped : [topicOf(config, event)]
+const readTogether = (config: Runtime['config']): Readonly<Record<string, readonly string[]>> => ({
+  decide: sourcesOf(config, 'decision-request'),
+  attribute: joinTopics(config),
+  record: RECORDED.flatMap((event) => sourcesOf(config, event)),
+})
+
+/**
+ * Topics of the join, in words, that keep their records for less than the join may need them again; those that are missing are passed over. What
+ * `retention.bytes` leaves is not known beforehand.
+ */
+export const retentionProblems = async ({ broker, config }: Cluster): Promise<string[]> => {
+  const { window, grace, dedupHorizon } = config.join
+  const needed = window + grace + dedupHorizon
+  const problems: string[] = []
+  for (const { topic } of await broker.admin.describe(joinTopics(config))) {
+    const settings = await broker.admin.settings(topic)
+    const retention = Number(settings.get('retention.ms') ?? -1)
+    if (settings.get('cleanup.policy')?.includes('compact'))
+      problems.push(
+        `${topic} is compacted: of several records with one key only the newest would be read again`,
+      )
+    else if (retention >= 0 && retention < needed)
+      problems.push(
+        `${topic} has retention.ms ${retention}, join.window, join.grace and join.dedupHorizon together are ${needed}`,
+      )
   }
-  return {
-    decide: from('decision-request'),
-    attribute: [topicOf(config, 'decision'), ...from('reward')],
-    record: RECORDED.flatMap(from),
-  }
+  return problems
 }
 
 /** Makes millrace's own topics where they are missing; the user's are never made. */
@@ -94,7 +130,7 @@ export const createTopics = ({ broker, config }: Cluster): Promise<void> => {
       topic: topicOf(config, event),
       partitions,
       replicationFactor,
-      config: keeping(event),
+      config: settingsOf(event),
     })),
   )
 }

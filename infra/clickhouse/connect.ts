@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { MillraceError } from '../../schemas/errors.ts'
-import { describe, isTransient } from './failures.ts'
+import { describe, isTransient, isTransientForBlock } from './failures.ts'
 
 export interface ClickHouseOptions {
   /** `http://…:8123` or `https://…:8443`. */
@@ -36,6 +36,16 @@ export interface ClickHouseOptions {
   readonly patienceMs?: number
   /** Told about every failure that is tried again. */
   readonly log?: (message: string) => void
+  /** Ends all waiting, and every request under way, with its reason: for a connection that is not there yet and not to come any more. */
+  readonly signal?: AbortSignal
+}
+
+/** How a block is waited for, where that differs from its connection. */
+export interface InsertOptions {
+  /** 0: one try, for who tries again by itself. */
+  readonly patienceMs?: number
+  /** Gives the block up with the signal's reason. Whether the server took it is then unknown, and sending it again is safe. */
+  readonly signal?: AbortSignal
 }
 
 /** One block of rows: the same bytes under the same token however often it is sent. */
@@ -64,7 +74,7 @@ export interface ClickHouse {
    * Inserts a block, again with the same token after failures that may pass: exactly once in effect.
    * @throws MillraceError CLICKHOUSE_REFUSED, CLICKHOUSE_UNAVAILABLE
    */
-  insertBlock(block: Block): Promise<void>
+  insertBlock(block: Block, options?: InsertOptions): Promise<void>
   /** Whether the server answers a query of this user. Never throws. */
   ping(): Promise<boolean>
   close(): Promise<void>
@@ -141,7 +151,7 @@ const tlsOptions = ({ tls, password }: ClickHouseOptions) => {
  * refuses user or password; INVALID_CONFIG for a malformed url or tls.
  */
 export const connectClickHouse = async (options: ClickHouseOptions): Promise<ClickHouse> => {
-  const { patienceMs = 30_000, requestTimeoutMs = 30_000, database = 'millrace', log = () => {} } = options
+  const { requestTimeoutMs = 30_000, database = 'millrace', log = () => {} } = options
   const { cluster, password = '' } = options
   const url = parseUrl(options.url)
   const where = url.origin
@@ -164,36 +174,46 @@ export const connectClickHouse = async (options: ClickHouseOptions): Promise<Cli
     })
   const client = open(database)
 
-  /** Runs `attempt` until it passes, cannot pass, or patience ends. */
-  const patiently = async <T>(what: string, attempt: () => Promise<T>): Promise<T> => {
+  /** Runs `attempt` until it passes, cannot pass, patience ends, or it is given up. */
+  const patiently = async <T>(
+    what: string,
+    attempt: (signal: AbortSignal | undefined) => Promise<T>,
+    { patienceMs = options.patienceMs ?? 30_000, signal = options.signal }: InsertOptions = {},
+    passes = isTransient,
+  ): Promise<T> => {
     const deadline = performance.now() + patienceMs
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      signal?.throwIfAborted()
       try {
-        return await attempt()
+        return await attempt(signal)
       } catch (cause) {
+        signal?.throwIfAborted()
         const said = describe(cause)
         const why = password === '' ? said : said.replaceAll(password, '***')
-        if (!isTransient(cause)) {
+        if (!passes(cause)) {
           throw new MillraceError('CLICKHOUSE_REFUSED', `ClickHouse at ${where} refused ${what}: ${why}`, {
             cause,
           })
         }
         if (performance.now() + pause > deadline) {
+          const within = patienceMs === 0 ? '' : ` within ${patienceMs / 1000} s`
           throw new MillraceError(
             'CLICKHOUSE_UNAVAILABLE',
-            `ClickHouse at ${where} did not take ${what} within ${patienceMs / 1000} s: ${why}. ` +
+            `ClickHouse at ${where} did not take ${what}${within}: ${why}. ` +
               'Start that server, correct clickhouse.url, or leave it out to use the embedded one.',
             { cause },
           )
         }
         log(`ClickHouse at ${where}: ${why}; trying ${what} again in ${pause} ms`)
-        await sleep(pause)
+        await sleep(pause, undefined, { signal }).catch(() => {})
       }
     }
   }
 
-  const selectOne = async (): Promise<void> => {
-    const answer = await client.ping({ select: true })
+  const until = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { abort_signal: signal })
+
+  const selectOne = async (signal?: AbortSignal): Promise<void> => {
+    const answer = await client.ping({ select: true, ...until(signal) })
     const unknownDatabase =
       !answer.success && 'type' in answer.error && answer.error.type === 'UNKNOWN_DATABASE'
     if (!answer.success && !unknownDatabase) throw answer.error
@@ -210,43 +230,52 @@ export const connectClickHouse = async (options: ClickHouseOptions): Promise<Cli
     database,
     cluster,
     query: <T>(sql: string, params: Readonly<Record<string, unknown>> = {}) =>
-      patiently('a query', async () => {
+      patiently('a query', async (signal) => {
         const result = await client.query({
           query: sql,
           format: 'JSONEachRow',
           query_params: { ...params },
           clickhouse_settings: { wait_end_of_query: 1, output_format_json_quote_64bit_integers: 1 },
+          ...until(signal),
         })
         return await result.json<T>()
       }),
     command: (sql, params = {}) =>
-      patiently('a statement', async () => {
+      patiently('a statement', async (signal) => {
         await client.command({
           query: sql,
           query_params: { ...params },
           clickhouse_settings: { wait_end_of_query: 1 },
+          ...until(signal),
         })
       }),
     createDatabase: () =>
-      patiently('CREATE DATABASE', async () => {
+      patiently('CREATE DATABASE', async (signal) => {
         const outside = open()
         const onCluster = cluster === undefined ? '' : ` ON CLUSTER ${quoted(cluster)}`
         try {
-          await outside.command({ query: `CREATE DATABASE IF NOT EXISTS ${quoted(database)}${onCluster}` })
+          const query = `CREATE DATABASE IF NOT EXISTS ${quoted(database)}${onCluster}`
+          await outside.command({ query, ...until(signal) })
         } finally {
           await outside.close()
         }
       }),
-    insertBlock: ({ table, columns, bytes, token }) =>
-      patiently(`a block for ${table}`, async () => {
-        const { stream } = await client.exec({
-          query: `INSERT INTO ${quoted(table)} (${columns.map(quoted).join(', ')}) FORMAT RowBinary`,
-          values: Readable.from([bytes], { objectMode: false }),
-          clickhouse_settings: { ...INSERT_SETTINGS, insert_deduplication_token: token },
-        })
-        // The answer is empty; the socket is free once it was read to its end.
-        for await (const _ of stream);
-      }),
+    insertBlock: ({ table, columns, bytes, token }, how) =>
+      patiently(
+        `a block for ${table}`,
+        async (signal) => {
+          const { stream } = await client.exec({
+            query: `INSERT INTO ${quoted(table)} (${columns.map(quoted).join(', ')}) FORMAT RowBinary`,
+            values: Readable.from([bytes], { objectMode: false }),
+            clickhouse_settings: { ...INSERT_SETTINGS, insert_deduplication_token: token },
+            ...until(signal),
+          })
+          // The answer is empty; the socket is free once it was read to its end.
+          for await (const _ of stream);
+        },
+        how,
+        isTransientForBlock,
+      ),
     ping: () =>
       selectOne().then(
         () => true,

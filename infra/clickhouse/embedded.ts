@@ -203,7 +203,7 @@ const start = async (options: EmbeddedOptions, library: string): Promise<Embedde
     throw new MillraceError(
       'CLICKHOUSE_UNAVAILABLE',
       /another server instance/i.test(why)
-        ? `Another ClickHouse server uses the data directory ${dataDir}: stop it, or choose another clickhouse.dataDir.`
+        ? `Another ClickHouse server uses the data directory ${dataDir}: stop it, or choose another clickhouse.dataDirectory.`
         : `The embedded ClickHouse did not start: ${why}`,
     )
   }
@@ -216,7 +216,7 @@ const start = async (options: EmbeddedOptions, library: string): Promise<Embedde
 /**
  * Starts the embedded server and waits until it answers.
  * @throws MillraceError CLICKHOUSE_UNSUPPORTED_PLATFORM without its library; CLICKHOUSE_UNAVAILABLE when it does not start, with the
- * reason (another server on the data directory, a port in use); INVALID_CONFIG for a database name that is not a plain word.
+ * reason (another server on the data directory, a directory that cannot be written, a port in use); INVALID_CONFIG for a database name that is not a plain word.
  */
 export const startEmbeddedClickHouse = async (options: EmbeddedOptions = {}): Promise<EmbeddedClickHouse> => {
   const library = findLibrary()
@@ -224,6 +224,11 @@ export const startEmbeddedClickHouse = async (options: EmbeddedOptions = {}): Pr
     try {
       return await start(options, library)
     } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (!(error instanceof MillraceError) && code !== undefined) {
+        const message = `The embedded ClickHouse did not start: ${(error as Error).message}`
+        throw new MillraceError('CLICKHOUSE_UNAVAILABLE', message, { cause: error })
+      }
       // A free port may be taken by another process before the server opens it: choose again.
       const portTaken = error instanceof Error && /address already in use/i.test(error.message)
       if (!portTaken || options.httpPort !== undefined || attempt === ATTEMPTS) throw error

@@ -8,7 +8,10 @@ import { ClickHouseError } from '@clickhouse/client'
 const PASSING = new Set([
   'ABORTED',
   'ALL_CONNECTION_TRIES_FAILED',
+  'CANNOT_ALLOCATE_MEMORY',
+  'CANNOT_FSYNC',
   'CANNOT_SCHEDULE_TASK',
+  'CANNOT_WRITE_TO_FILE_DESCRIPTOR',
   'DEADLOCK_AVOIDED',
   'KEEPER_EXCEPTION',
   'MEMORY_LIMIT_EXCEEDED',
@@ -17,6 +20,7 @@ const PASSING = new Set([
   'NO_ACTIVE_REPLICAS',
   'NO_ZOOKEEPER',
   'QUERY_WAS_CANCELLED',
+  'QUOTA_EXCEEDED',
   'REPLICA_IS_NOT_IN_QUORUM',
   'S3_ERROR',
   'SERVER_OVERLOADED',
@@ -32,6 +36,9 @@ const PASSING = new Set([
   'UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE',
 ])
 
+/** A disk that is full, read-only or broken, whichever part of the server met it. */
+const DISK = /No space left on device|Read-only file system|Input\/output error|errno: (5|28|30)\b/
+
 /** Certificates, and errors of this program, do not get better by waiting. */
 const LASTING = /CERT|SIGNED|SIGNATURE|^ERR_(TLS|SSL|OSSL|INVALID)|^EPROTO$/
 
@@ -40,10 +47,14 @@ const codeOfSystemError = (error: unknown): string =>
 
 /** Whether the same request may succeed later. */
 export const isTransient = (error: unknown): boolean => {
-  if (error instanceof ClickHouseError) return PASSING.has(error.type ?? '')
+  if (error instanceof ClickHouseError) return PASSING.has(error.type ?? '') || DISK.test(error.message)
   if (error instanceof TypeError || error instanceof RangeError || !(error instanceof Error)) return false
   return !LASTING.test(codeOfSystemError(error))
 }
+
+/** As `isTransient`, for a block: its user could write when recording began, so that a server set read-only since is waited for. */
+export const isTransientForBlock = (error: unknown): boolean =>
+  isTransient(error) || (error instanceof ClickHouseError && error.type === 'READONLY')
 
 /** The failure in at most 400 characters: the server's type and first line, or the system's code. */
 export const describe = (error: unknown): string => {

@@ -9,7 +9,14 @@ import type { Block } from './connect.ts'
 import { RowBinaryWriter } from './row-binary.ts'
 
 /** The events that are recorded. */
-export type RecordedName = 'decision' | 'outcome' | 'reward' | 'activation' | 'metric' | 'dead-letter'
+export type RecordedName =
+  | 'decision'
+  | 'outcome'
+  | 'reward'
+  | 'activation'
+  | 'ledger'
+  | 'metric'
+  | 'dead-letter'
 
 interface RowFormat<E> {
   readonly table: string
@@ -34,79 +41,68 @@ export interface RecordedEvent<E> {
   readonly offset: number
 }
 
-type HyperParameters = EventTypes['decision']['hyperParameters']
+const SOURCE = ['topic', 'partition', 'offset']
 
-const hyperParameters = (to: RowBinaryWriter, draws: HyperParameters): void => {
-  to.count(draws.length)
-  for (const { name, value, probability } of draws) {
+/** What an outcome repeats of its decision. */
+const DECIDED = [
+  ...['request_id', 'policy', 'policy_version', 'policy_hash', 'occurred_at', 'arm', 'propensity'],
+  ...['propensity_kind', 'arms', 'probabilities', 'vector', 'hyper_parameters'],
+  ...['state_offset', 'request_partition', 'request_offset'],
+]
+
+const writeDecided = (to: RowBinaryWriter, event: EventTypes['decision'] | EventTypes['outcome']): void => {
+  to.string(event.requestId)
+  to.string(event.policy)
+  to.int32(event.policyVersion)
+  to.string(event.policyHash)
+  to.time(event.occurredAt)
+  to.string(event.arm)
+  to.float64(event.propensity)
+  to.string(event.propensityKind)
+  to.stringArray(event.arms)
+  to.float64Array(event.probabilities)
+  to.float64Array(event.vector)
+  to.count(event.hyperParameters.length)
+  for (const { name, value, probability } of event.hyperParameters) {
     to.string(name)
     to.float64(value)
     to.float64(probability)
   }
+  to.int64(event.stateOffset)
+  to.int32(event.requestPartition)
+  to.int64(event.requestOffset)
 }
 
-const SOURCE = ['topic', 'partition', 'offset']
+/** A map in the order of its keys, which is no part of an event. */
+const writeMap = <V>(
+  to: RowBinaryWriter,
+  map: Readonly<Record<string, V>>,
+  write: (value: V) => void,
+): void => {
+  const keys = Object.keys(map).sort()
+  to.count(keys.length)
+  for (const key of keys) {
+    to.string(key)
+    write(map[key]!)
+  }
+}
 
 const FORMATS: { readonly [K in RecordedName]: RowFormat<EventTypes[K]> } = {
   decision: {
     table: 'decisions',
-    columns: [
-      ...['request_id', 'policy', 'policy_version', 'policy_hash', 'occurred_at', 'decided_at', 'arm'],
-      ...['propensity', 'propensity_kind', 'arms', 'probabilities', 'ranking', 'vector', 'hyper_parameters'],
-      ...['state_offset', 'request_partition', 'request_offset', ...SOURCE],
-    ],
+    columns: [...DECIDED, 'decided_at', 'ranking', ...SOURCE],
     write(to, event) {
-      to.string(event.requestId)
-      to.string(event.policy)
-      to.int32(event.policyVersion)
-      to.string(event.policyHash)
-      to.time(event.occurredAt)
+      writeDecided(to, event)
       to.time(event.decidedAt)
-      to.string(event.arm)
-      to.float64(event.propensity)
-      to.string(event.propensityKind)
-      to.stringArray(event.arms)
-      to.float64Array(event.probabilities)
       to.int32Array(event.ranking)
-      to.float64Array(event.vector)
-      hyperParameters(to, event.hyperParameters)
-      to.int64(event.stateOffset)
-      to.int32(event.requestPartition)
-      to.int64(event.requestOffset)
     },
   },
   outcome: {
     table: 'outcomes',
-    columns: [
-      ...['request_id', 'policy', 'policy_version', 'policy_hash', 'occurred_at', 'closed_at', 'arm'],
-      ...['propensity', 'propensity_kind', 'arms', 'probabilities', 'vector', 'hyper_parameters'],
-      ...[
-        'state_offset',
-        'request_partition',
-        'request_offset',
-        'reward',
-        'reward_kind',
-        'reward_occurred_at',
-      ],
-      ...SOURCE,
-    ],
+    columns: [...DECIDED, 'closed_at', 'reward', 'reward_kind', 'reward_occurred_at', ...SOURCE],
     write(to, event) {
-      to.string(event.requestId)
-      to.string(event.policy)
-      to.int32(event.policyVersion)
-      to.string(event.policyHash)
-      to.time(event.occurredAt)
+      writeDecided(to, event)
       to.time(event.closedAt)
-      to.string(event.arm)
-      to.float64(event.propensity)
-      to.string(event.propensityKind)
-      to.stringArray(event.arms)
-      to.float64Array(event.probabilities)
-      to.float64Array(event.vector)
-      hyperParameters(to, event.hyperParameters)
-      to.int64(event.stateOffset)
-      to.int32(event.requestPartition)
-      to.int64(event.requestOffset)
       to.float64(event.reward)
       to.string(event.rewardKind)
       if (!to.isNull(event.rewardOccurredAt)) to.time(event.rewardOccurredAt)
@@ -130,18 +126,27 @@ const FORMATS: { readonly [K in RecordedName]: RowFormat<EventTypes[K]> } = {
       to.time(event.occurredAt)
     },
   },
+  ledger: {
+    table: 'ledgers',
+    columns: ['task', 'kind', 'taken', 'used', 'pending', 'reasons', 'watermark', 'at', ...SOURCE],
+    write(to, event) {
+      to.int32(event.partition)
+      to.string(event.kind)
+      to.int64(event.taken)
+      to.int64(event.used)
+      to.int64(event.pending)
+      writeMap(to, event.reasons, (count) => to.int64(count))
+      if (!to.isNull(event.watermark)) to.int64(event.watermark)
+      to.time(event.at)
+    },
+  },
   metric: {
     table: 'metrics',
     columns: ['name', 'value', 'labels', 'at', ...SOURCE],
     write(to, event) {
       to.string(event.name)
       to.float64(event.value)
-      const labels = Object.keys(event.labels).sort()
-      to.count(labels.length)
-      for (const label of labels) {
-        to.string(label)
-        to.string(event.labels[label]!)
-      }
+      writeMap(to, event.labels, (label) => to.string(label))
       to.time(event.at)
     },
   },

@@ -27,13 +27,14 @@ const saslOf = (sasl: NonNullable<Config['kafka']['sasl']>): KafkaSasl =>
 
 /** How to reach the ClickHouse of `clickhouse.url`; undefined where none is set and the embedded one is meant. */
 export const clickhouseConnection = ({ clickhouse }: Config): ClickHouseOptions | undefined => {
-  const { url, username, password, database, tls, cluster, patience } = clickhouse
+  const { url, username, password, database, tls, cluster, patience, requestTimeout } = clickhouse
   if (url === undefined) return undefined
   return {
     url,
     username,
     database,
     patienceMs: patience,
+    requestTimeoutMs: requestTimeout,
     ...(password === undefined ? {} : { password: password.reveal() }),
     ...(tls === undefined ? {} : { tls: revealed(tls) }),
     ...(cluster === undefined ? {} : { cluster }),

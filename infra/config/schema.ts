@@ -131,6 +131,7 @@ const clickhouse = (surroundings: Surroundings) =>
       cluster: name().exactOptional(),
       dataDirectory: filePath(surroundings).prefault('.millrace/clickhouse'),
       patience: duration(0).default(30_000),
+      requestTimeout: duration(100, 3_600_000).default(30_000),
       retentionDays: integer(1, 10_000).default(180),
     })
     .prefault({})

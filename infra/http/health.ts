@@ -17,6 +17,8 @@ export interface Health {
   /** A component by name; the same name gives the same component. */
   component(name: string): Component
   report(): HealthReport
+  /** Resolves when every component is ready for the first time. */
+  readonly firstReady: Promise<void>
 }
 
 const STARTING = 'starting'
@@ -24,18 +26,27 @@ const STARTING = 'starting'
 export const createHealth = (): Health => {
   /** Undefined: ready. */
   const components = new Map<string, string | undefined>()
+  let becameReady = () => {}
+  const firstReady = new Promise<void>((resolve) => {
+    becameReady = resolve
+  })
+  const report = (): HealthReport => {
+    if (components.size === 0) return { ready: false, reasons: { process: STARTING } }
+    const failing = [...components].filter((entry): entry is [string, string] => entry[1] !== undefined)
+    return { ready: failing.length === 0, reasons: Object.fromEntries(failing) }
+  }
   return {
     component: (name) => {
       if (!components.has(name)) components.set(name, STARTING)
       return {
-        ready: () => void components.set(name, undefined),
+        ready: () => {
+          components.set(name, undefined)
+          if (report().ready) becameReady()
+        },
         failing: (reason) => void components.set(name, reason),
       }
     },
-    report: () => {
-      if (components.size === 0) return { ready: false, reasons: { process: STARTING } }
-      const failing = [...components].filter((entry): entry is [string, string] => entry[1] !== undefined)
-      return { ready: failing.length === 0, reasons: Object.fromEntries(failing) }
-    },
+    report,
+    firstReady,
   }
 }

@@ -13,10 +13,10 @@ export interface HttpOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
-  readonly health: Health
+  readonly health: Pick<Health, 'report'>
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>
-  /** The effective configuration, already redacted. */
-  readonly config: Readonly<Record<string, unknown>>
+  /** The effective configuration now, already redacted. */
+  readonly config: () => Readonly<Record<string, unknown>>
   readonly log: Log
   /** How long requests under way may keep `close` waiting (default 2,000). */
   readonly closeGraceMs?: number
@@ -57,7 +57,7 @@ export const startHttp = async (options: HttpOptions): Promise<HttpServer> => {
   app.get('/metrics', async (_request, reply) =>
     reply.header('content-type', metrics.contentType).send(await metrics.text()),
   )
-  app.get('/config', async () => config)
+  app.get('/config', async () => config())
 
   try {
     await app.listen({ host, port })

@@ -23,18 +23,32 @@ export interface JobMetrics {
   decided(seconds: number): void
   /** Decisions or rewards that made no outcome, by why (the join's closed list). */
   reason(reason: string, count: number): void
+  /** What became of all that a task of the join has taken in: `taken = used + pending + Σ reasons`, or the metric of imbalance says so. */
+  ledger(partition: number, kind: string, ledger: LedgerCounts): void
   /** A partition left this process: its gauges go, so that nobody reads a stale number. */
   forget(partition: number): void
+}
+
+/** Counts of one kind (decisions, rewards, activations) since a task's first commit. */
+export interface LedgerCounts {
+  readonly taken: number
+  readonly used: number
+  readonly pending: number
+  readonly reasons: Readonly<Record<string, number>>
 }
 
 export interface PolicyMetrics {
   /** Offset in `outcomes` up to which (exclusive) the state has learned. */
   stateOffset(offset: number): void
+  /** The `stateOffset` of the newest snapshot: a restart learns again what lies behind it. */
+  snapshotOffset(offset: number): void
 }
 
 export interface Metrics {
   job(job: string): JobMetrics
   policy(policy: string): PolicyMetrics
+  /** The configuration was read again: taken up, or refused and the old one kept. */
+  reloaded(result: 'applied' | 'refused'): void
   /** 99th percentile of the event loop's delay, milliseconds, since the start or `resetLoopDelay`. */
   loopDelayP99Ms(): number
   resetLoopDelay(): void
@@ -54,6 +68,7 @@ export interface Sample {
   readonly value: number
 }
 
+const LEDGER_PARTS = ['taken', 'used', 'pending', 'reasons'] as const
 const BATCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 const DECIDE_SECONDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 20_000].map((us) => us / 1e6)
 
@@ -98,6 +113,16 @@ export const createMetrics = (): Metrics => {
     'job',
     'reason',
   ])
+  const ledgers = gauge(
+    'ledger',
+    'What a task of the join has taken in since its first commit, and what became of it.',
+    ['job', 'partition', 'kind', 'part'],
+  )
+  const imbalance = gauge(
+    'ledger_imbalance',
+    'Taken less used, pending and reasons, over all partitions of this process: 0 while nothing is lost.',
+    ['job', 'kind'],
+  )
   const decide = histogram(
     'decide_seconds',
     'Time of one decision, the mean of its batch.',
@@ -107,12 +132,22 @@ export const createMetrics = (): Metrics => {
   const offset = gauge('policy_state_offset', 'Offset in outcomes up to which a policy has learned.', [
     'policy',
   ])
+  const snapshot = gauge('snapshot_offset', 'Offset in outcomes of the newest snapshot of a policy.', [
+    'policy',
+  ])
+  const reloads = counter('config_reloads_total', 'Configurations read again, by what became of them.', [
+    'result',
+  ])
 
   return {
     job: (job) => {
       const [receivedHere, sentHere, commitsHere] = [received, sent, commits].map((all) => all.labels(job))
       const batchHere = batch.labels(job)
       const topics = new Map<number, Set<string>>()
+      /** Taken less all else, by kind and partition. */
+      const missing = new Map<string, Map<number, number>>()
+      const tellImbalance = (kind: string, partitions: ReadonlyMap<number, number>) =>
+        imbalance.labels(job, kind).set([...partitions.values()].reduce((sum, each) => sum + each, 0))
       return {
         received: (count) => receivedHere?.inc(count),
         sent: (count) => sentHere?.inc(count),
@@ -129,7 +164,22 @@ export const createMetrics = (): Metrics => {
         pending: (partition, decisions) => pending.labels(job, String(partition)).set(decisions),
         decided: (seconds) => decide.observe(seconds),
         reason: (reason, count) => reasons.labels(job, reason).inc(count),
+        ledger: (partition, kind, { taken, used, pending: undecided, reasons: dismissed }) => {
+          const reasonSum = Object.values(dismissed).reduce((sum, count) => sum + count, 0)
+          const parts = { taken, used, pending: undecided, reasons: reasonSum }
+          for (const [part, count] of Object.entries(parts))
+            ledgers.labels(job, String(partition), kind, part).set(count)
+          const partitions = missing.get(kind) ?? new Map<number, number>()
+          missing.set(kind, partitions.set(partition, taken - used - undecided - reasonSum))
+          tellImbalance(kind, partitions)
+        },
         forget: (partition) => {
+          for (const [kind, partitions] of missing) {
+            if (!partitions.delete(partition)) continue
+            for (const part of LEDGER_PARTS) ledgers.remove(job, String(partition), kind, part)
+            if (partitions.size > 0) tellImbalance(kind, partitions)
+            else imbalance.remove(job, kind)
+          }
           for (const topic of topics.get(partition) ?? []) lag.remove(job, topic, String(partition))
           topics.delete(partition)
           pending.remove(job, String(partition))
@@ -137,11 +187,13 @@ export const createMetrics = (): Metrics => {
       }
     },
     policy: (policy) => {
-      const offsetHere = offset.labels(policy)
+      const [stateHere, snapshotHere] = [offset, snapshot].map((all) => all.labels(policy))
       return {
-        stateOffset: (next) => offsetHere.set(next),
+        stateOffset: (next) => stateHere?.set(next),
+        snapshotOffset: (next) => snapshotHere?.set(next),
       }
     },
+    reloaded: (result) => reloads.labels(result).inc(),
     loopDelayP99Ms: loop.p99Ms,
     resetLoopDelay: loop.reset,
     samples: async () =>

@@ -19,11 +19,13 @@ export interface DemoBroker {
 
 /**
  * @param stepMs event time between two requests.
+ * @param models folder for the policy's snapshots: until there is one, an in-memory broker keeps all outcomes.
  * @param clickhouse address of a server, in which the demo makes a database of its own; the embedded one where absent.
  */
 export const demoConfiguration = (
   stepMs: number,
   { adapter, brokers, prefix }: DemoBroker,
+  models: string,
   clickhouse?: string,
 ): Config =>
   loadConfig({
@@ -38,6 +40,8 @@ export const demoConfiguration = (
       'join.window': `${Math.ceil(WINDOW_EVENTS * stepMs)}ms`,
       'join.grace': '0ms',
       'join.idleTimeout': `${IDLE_MS[adapter]}ms`,
+      'snapshots.every': 10_000,
+      'models.directory': models,
       'record.maxRows': 1000,
       'record.maxWait': '500ms',
       'metrics.interval': '1s',

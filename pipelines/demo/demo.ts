@@ -2,6 +2,9 @@
  * The demo: the decision jobs on embedded parts, an environment of real digits beside them, everything in ClickHouse. With `exit` it runs to
  * the end and closes standard output with one line of JSON.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redactedConfig } from '../../infra/config/load.ts'
 import { startHttp } from '../../infra/http/server.ts'
@@ -51,8 +54,9 @@ export const runDemo = async (
   }
   const stepMs = 1_000 / (options.exit ? FULL_SPEED : options.rate)
   const kafka = await kafkaAt(options.kafka, say)
+  const models = await mkdtemp(join(tmpdir(), 'millrace-demo-'))
   try {
-    const config = demoConfiguration(stepMs, kafka, options.clickhouse)
+    const config = demoConfiguration(stepMs, kafka, models, options.clickhouse)
     const runtime = await openRuntime(config, { log: createLog(config.log), temporaryTables: true })
     try {
       await play(runtime, options, stepMs, stop, say)
@@ -61,6 +65,7 @@ export const runDemo = async (
     }
   } finally {
     await kafka.stop()
+    await rm(models, { recursive: true, force: true })
   }
 }
 
@@ -80,7 +85,7 @@ const play = async (
   const starting = runtime.clickhouse()
   const digits = loadDigits(random.uniform)
   await starting
-  const http = await startHttp({ ...config.http, health, metrics, config: redactedConfig(config), log })
+  const http = await startHttp({ ...config.http, health, metrics, config: () => redactedConfig(config), log })
   const watch = new Watch(metrics.resetLoopDelay)
   const running = new AbortController()
   const line = new ProgressLine(process.stderr)

@@ -38,6 +38,16 @@ export const EXAMPLES: { [K in RecordedName]: EventTypes[K] } = {
   },
   reward: { requestId: 'r-1', rewardId: 'click', value: 1e-9, occurredAt: NOW },
   activation: { requestId: 'r-1', occurredAt: NOW },
+  ledger: {
+    partition: 2_147_483_647,
+    kind: 'rewards',
+    taken: BIG,
+    used: 3,
+    pending: 1,
+    reasons: { 'unknown-decision': 2, duplicate: 1 },
+    watermark: -7,
+    at: NOW,
+  },
   metric: { name: 'loss', value: -1, labels: { zone: 'ö', app: '' }, at: NOW },
   'dead-letter': {
     topic: 'decision-requests',
@@ -79,6 +89,16 @@ export const BARE: { [K in RecordedName]: EventTypes[K] } = {
   },
   reward: { requestId: '', rewardId: '', value: 0, occurredAt: NOW - 1 },
   activation: { requestId: 'r-2', occurredAt: NOW - 1 },
+  ledger: {
+    partition: 0,
+    kind: 'decisions',
+    taken: 0,
+    used: 0,
+    pending: 0,
+    reasons: {},
+    watermark: null,
+    at: NOW,
+  },
   metric: { name: '', value: 0, labels: {}, at: NOW },
   'dead-letter': { ...EXAMPLES['dead-letter'], key: null, value: null, valueLength: -1, truncated: false },
 }

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { migrate, readMigrations } from '../../../infra/clickhouse/migrations.ts'
 import { packagePath } from '../../../infra/clickhouse/package-root.ts'
+import { encodeBlock } from '../../../infra/clickhouse/rows.ts'
 import { checkTables } from '../../../infra/clickhouse/tables.ts'
 import { describeWithClickHouse, useClickHouse } from '../../clickhouse-server.ts'
+import { NOW } from './events.ts'
 
 describeWithClickHouse('migrations', () => {
   const server = useClickHouse()
@@ -109,5 +111,92 @@ describeWithClickHouse('the check of the tables', () => {
       code: 'NO_DEDUPLICATION_WINDOW',
       message: expect.stringContaining('.deep '),
     })
+  })
+})
+
+describeWithClickHouse('the ledgers', () => {
+  const server = useClickHouse()
+
+  it('show the newest of each task, the totals, and what is missing', async () => {
+    const ch = await server.open()
+    const ledger = (partition: number, kind: 'decisions' | 'rewards', taken: number, late: number) => ({
+      ...{ partition, kind, taken, used: 5, pending: 2, watermark: partition === 0 ? null : NOW, at: NOW },
+      reasons: { late, duplicate: 1 } as Record<string, number>,
+    })
+    const block = (events: readonly ReturnType<typeof ledger>[], from: number) =>
+      encodeBlock(
+        'ledger',
+        { cluster: 'c', topic: 'ledgers', partition: 0, from, to: from + events.length },
+        events.map((event, i) => ({ event, offset: from + i })),
+      )
+    const older = block(
+      [ledger(0, 'decisions', 8, 0), ledger(0, 'decisions', 9, 1), ledger(1, 'decisions', 8, 0)],
+      0,
+    )
+    await ch.insertBlock(block([ledger(0, 'decisions', 10, 2), ledger(0, 'rewards', 9, 0)], 3))
+    // What comes late, or twice, is not the newest.
+    await ch.insertBlock(older)
+    await ch.insertBlock(older)
+    expect(
+      await ch.query(
+        'SELECT task, kind, taken, reasons, reason_sum, imbalance, watermark FROM ledger_tasks WHERE topic = {topic:String}',
+        { topic: 'ledgers' },
+      ),
+    ).toEqual([
+      {
+        task: 0,
+        kind: 'decisions',
+        taken: '10',
+        reasons: { duplicate: '1', late: '2' },
+        reason_sum: '3',
+        imbalance: '0',
+        watermark: null,
+      },
+      {
+        task: 1,
+        kind: 'decisions',
+        taken: '8',
+        reasons: { duplicate: '1', late: '0' },
+        reason_sum: '1',
+        imbalance: '0',
+        watermark: String(NOW),
+      },
+      {
+        task: 0,
+        kind: 'rewards',
+        taken: '9',
+        reasons: { duplicate: '1', late: '0' },
+        reason_sum: '1',
+        imbalance: '1',
+        watermark: null,
+      },
+    ])
+    expect(
+      await ch.query(
+        'SELECT kind, tasks, taken, used, pending, reasons, reason_sum, imbalance FROM ledger_totals',
+      ),
+    ).toEqual([
+      {
+        kind: 'decisions',
+        tasks: '2',
+        taken: '18',
+        used: '10',
+        pending: '4',
+        reasons: { duplicate: '2', late: '2' },
+        reason_sum: '4',
+        imbalance: '0',
+      },
+      {
+        kind: 'rewards',
+        tasks: '1',
+        taken: '9',
+        used: '5',
+        pending: '2',
+        reasons: { duplicate: '1', late: '0' },
+        reason_sum: '1',
+        imbalance: '1',
+      },
+    ])
+    expect(await ch.query('SELECT toUInt32(count()) AS n FROM ledgers')).toEqual([{ n: 5 }])
   })
 })

@@ -64,7 +64,7 @@ describe('docs/configuration.md', () => {
       const value = (key as string)
         .split('.')
         .reduce<unknown>((block, step) => (block as Record<string, unknown> | undefined)?.[step], defaults)
-      if (value === undefined || key === 'clickhouse.dataDirectory' || key?.startsWith('MILLRACE')) continue
+      if (value === undefined || /directory$/i.test(key as string) || key?.startsWith('MILLRACE')) continue
       const quantity = /^(\d+)(ms|s|m|MiB)$/.exec(given as string)
       const expected =
         quantity === null ? given : String(Number(quantity[1]) * (units[quantity[2] as string] as number))

@@ -50,9 +50,17 @@ describe('defaults', () => {
       defaultReward: 0,
       idleTimeout: 10_000,
       maxFutureSkew: 300_000,
+      rewards: 'first',
+      activation: 'immediate',
+      dedupHorizon: 3_600_000,
     })
     expect(config.limits).toEqual({ messageBytes: 2 ** 20, arms: 10_000 })
     expect(config.clickhouse.url).toBeUndefined()
+  })
+
+  it('of the horizon follow the window', () => {
+    expect(load('join: {window: 7s}').join.dedupHorizon).toBe(14_000)
+    expect(load('join: {window: 7s, dedupHorizon: 0}').join.dedupHorizon).toBe(0)
   })
 
   it('stay beside the keys that are given', () => {

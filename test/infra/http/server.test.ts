@@ -24,12 +24,29 @@ const start = async (
     port: 0,
     health,
     metrics: { text: async () => 'a_total 1\n', contentType: 'text/plain; version=0.0.4; charset=utf-8' },
-    config: redactedConfig(loadConfig({ env: { MILLRACE_CLICKHOUSE_PASSWORD: 'hunter2' } })),
+    config: () => redactedConfig(loadConfig({ env: { MILLRACE_CLICKHOUSE_PASSWORD: 'hunter2' } })),
     log: createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } }),
     ...options,
   })
   return { health, url: server.url, lines }
 }
+
+describe('health', () => {
+  it('tells when everything is ready for the first time', async () => {
+    const health = createHealth()
+    let told = 0
+    void health.firstReady.then(() => told++)
+    const [one, other] = [health.component('one'), health.component('other')]
+    one.ready()
+    await Promise.resolve()
+    expect(told).toBe(0)
+    other.ready()
+    one.failing('again')
+    one.ready()
+    await Promise.resolve()
+    expect(told).toBe(1)
+  })
+})
 
 describe('the HTTP surface', () => {
   it('is live at once, and ready when every component is', async () => {
@@ -115,7 +132,7 @@ describe('the HTTP surface', () => {
       port,
       health: createHealth(),
       metrics: { text: async () => '', contentType: 'text/plain' },
-      config: {},
+      config: () => ({}),
       log: createLog({ level: 'silent' }),
     })
     await expect(second).rejects.toMatchObject({

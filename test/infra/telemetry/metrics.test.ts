@@ -53,7 +53,44 @@ describe('metrics', () => {
       '{job="attribute",reason="late-reward"}': 3,
     })
     metrics.policy('homepage').stateOffset(42)
+    metrics.policy('homepage').snapshotOffset(40)
     expect(await samples('millrace_policy_state_offset')).toEqual({ '{policy="homepage"}': 42 })
+    expect(await samples('millrace_snapshot_offset')).toEqual({ '{policy="homepage"}': 40 })
+  })
+
+  it('show ledgers and what is missing in them, over the partitions that are here', async () => {
+    metrics = createMetrics()
+    const join = metrics.job('attribute')
+    join.ledger(0, 'rewards', { taken: 10, used: 6, pending: 1, reasons: { duplicate: 2, late: 1 } })
+    expect(await samples('millrace_ledger')).toEqual({
+      '{job="attribute",partition="0",kind="rewards",part="taken"}': 10,
+      '{job="attribute",partition="0",kind="rewards",part="used"}': 6,
+      '{job="attribute",partition="0",kind="rewards",part="pending"}': 1,
+      '{job="attribute",partition="0",kind="rewards",part="reasons"}': 3,
+    })
+    expect(await samples('millrace_ledger_imbalance')).toEqual({ '{job="attribute",kind="rewards"}': 0 })
+    join.ledger(1, 'rewards', { taken: 10, used: 6, pending: 1, reasons: {} })
+    join.ledger(1, 'decisions', { taken: 2, used: 2, pending: 0, reasons: {} })
+    expect(await samples('millrace_ledger_imbalance')).toEqual({
+      '{job="attribute",kind="rewards"}': 3,
+      '{job="attribute",kind="decisions"}': 0,
+    })
+    join.forget(1)
+    expect(await samples('millrace_ledger_imbalance')).toEqual({ '{job="attribute",kind="rewards"}': 0 })
+    join.forget(0)
+    expect(await samples('millrace_ledger')).toEqual({})
+    expect(await samples('millrace_ledger_imbalance')).toEqual({})
+  })
+
+  it('count configurations that were read again', async () => {
+    metrics = createMetrics()
+    metrics.reloaded('applied')
+    metrics.reloaded('refused')
+    metrics.reloaded('refused')
+    expect(await samples('millrace_config_reloads_total')).toEqual({
+      '{result="applied"}': 1,
+      '{result="refused"}': 2,
+    })
   })
 
   it('forget the gauges of a partition that left', async () => {

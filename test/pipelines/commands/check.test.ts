@@ -40,6 +40,34 @@ describe('what check finds', () => {
     ])
   })
 
+  it('names topics that the join reads and that keep too little, deferred activations among them', async () => {
+    const join = { 'join.window': '1h', 'join.grace': '1m', 'join.dedupHorizon': '59m' }
+    const found = async (overrides: Record<string, unknown>) => {
+      const { broker, config, cluster } = surroundings({ ...join, ...overrides })
+      const settings: Partial<Record<string, Record<string, string>>> = {
+        decision: { 'retention.ms': '7200000' },
+        reward: { 'retention.ms': '7199999' },
+        activation: { 'retention.ms': '-1', 'cleanup.policy': 'compact' },
+        // Nothing that the join reads.
+        metric: { 'retention.ms': '1' },
+      }
+      for (const event of DECISION_EVENTS)
+        cluster.create({ topic: topicOf(config, event), partitions: 1, config: settings[event] ?? {} })
+      return (await checkTopics(config, broker)).map(({ ok, detail }) => `${ok} ${detail}`)
+    }
+    const decisions = expect.stringMatching(
+      /^false RETENTION_TOO_SHORT: decisions has retention.ms 7200000, .*7260000/,
+    )
+    expect(await found({ 'join.grace': '0ms', 'join.window': '1h', 'join.dedupHorizon': '1h' })).toEqual([
+      expect.stringMatching(/^false RETENTION_TOO_SHORT: rewards has retention.ms 7199999/),
+    ])
+    expect(await found({ 'join.dedupHorizon': '1h', 'join.activation': 'deferred' })).toEqual([
+      decisions,
+      expect.stringMatching(/^false RETENTION_TOO_SHORT: rewards/),
+      expect.stringMatching(/^false RETENTION_TOO_SHORT: activations is compacted/),
+    ])
+  })
+
   it('finds topics that millrace made in order', async () => {
     const here = surroundings()
     await ensureTopics(here, true)
@@ -72,7 +100,10 @@ describeWithClickHouse('what check finds in ClickHouse', () => {
     const ch = await server.open(false)
     for (let twice = 0; twice < 2; twice++)
       expect(await check(ch.database)).toMatchObject([
-        { ok: true, detail: expect.stringMatching(/brought up to date .*: events, rollups, views$/) },
+        {
+          ok: true,
+          detail: expect.stringMatching(/brought up to date .*: events, rollups, views, ledgers$/),
+        },
       ])
   })
 

@@ -1,12 +1,14 @@
+import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { describeWithEmbeddedClickHouse } from '../../clickhouse-server.ts'
+import { startClickHouseProxy } from '../../clickhouse-proxy.ts'
+import { describeWithEmbeddedClickHouse, useClickHouse } from '../../clickhouse-server.ts'
 import { eventually, type Started, useCommandLine } from './millrace.ts'
 
 const POLICIES = `policies:
   - { name: homepage, algorithm: { kind: linUcb }, features: { dense: 4 } }
 `
-const MEMORY = `kafka: { adapter: memory }\nhttp: { port: 0 }\n${POLICIES}`
+const MEMORY = `kafka: { adapter: memory }\nhttp: { port: 0 }\nmetrics: { interval: 500ms }\n${POLICIES}`
 
 /** The parsed line that holds `text`. */
 const lineWith = (stderr: string, text: string) =>
@@ -36,6 +38,7 @@ const childrenOf = (pid: number): number[] =>
 
 describeWithEmbeddedClickHouse('millrace run', () => {
   const millrace = useCommandLine()
+  const clickhouse = useClickHouse()
   millrace.write('memory.yaml', MEMORY)
 
   it('becomes ready with all pipelines, and ends in order at SIGTERM with exit code 0', async () => {
@@ -80,25 +83,74 @@ describeWithEmbeddedClickHouse('millrace run', () => {
     }
   })
 
-  it('says of a ClickHouse that is away what to start, in one line with a code and no stack', async () => {
-    millrace.write('away.yaml', `${MEMORY}clickhouse: { url: 'http://127.0.0.1:1', patience: 300ms }\n`)
-    const { code, stderr } = await millrace.run('run', 'all', '--config', 'away.yaml')
+  it('says of a ClickHouse that refuses it why, in one line with a code and no stack', async () => {
+    const { url, username } = await clickhouse.options()
+    const wrong = `clickhouse: { url: '${url}', username: '${username}', password: wrong }\n`
+    millrace.write('wrong.yaml', MEMORY + wrong)
+    const { code, stderr } = await millrace.run('run', 'all', '--config', 'wrong.yaml')
     expect(code).toBe(1)
     const [fatal, ...others] = lineWith(stderr, '"level":"fatal"')
     expect(others).toEqual([])
-    expect(fatal).toMatchObject({ code: 'CLICKHOUSE_UNAVAILABLE' })
-    expect(fatal!['msg']).toMatch(/^CLICKHOUSE_UNAVAILABLE: .*Start that server/)
+    expect(fatal).toMatchObject({ code: 'CLICKHOUSE_REFUSED' })
+    expect(fatal!['msg']).toMatch(/^CLICKHOUSE_REFUSED: .*AUTHENTICATION_FAILED/)
     expect(stderr).not.toContain('"stack"')
   })
 
-  it('ends with exit code 0 when it is stopped while it waits', async () => {
-    millrace.write('waits.yaml', `${MEMORY}clickhouse: { url: 'http://127.0.0.1:1', patience: 10m }\n`)
-    const started = millrace.start('run', 'all', '--config', 'waits.yaml')
+  it('runs what needs no ClickHouse where that is away, says so, and ends in order', async () => {
+    millrace.write('away.yaml', `${MEMORY}clickhouse: { url: 'http://127.0.0.1:1' }\n`)
+    const started = millrace.start('run', 'all', '--config', 'away.yaml')
     const url = await addressOf(started)
-    await started.until(/trying a connection again/)
-    const answer = await fetch(`${url}/ready`)
-    expect(answer.status).toBe(503)
-    expect(await answer.json()).toMatchObject({ reasons: { clickhouse: 'not reached yet' } })
+    const reasons = await eventually('only record waits', async () => {
+      const answer = await fetch(`${url}/ready`)
+      expect(answer.status).toBe(503)
+      const { reasons } = (await answer.json()) as { reasons: Record<string, string> }
+      return Object.keys(reasons).sort().join() === 'clickhouse,record' ? reasons : undefined
+    })
+    expect(reasons['clickhouse']).toMatch(/did not take a connection: .*Start that server/)
+    started.child.kill('SIGTERM')
+    const { code, stderr } = await started.ended
+    expect(code).toBe(0)
+    expect(lineWith(stderr, 'ClickHouse is away')).toMatchObject([{ level: 'warn' }])
+    expect(lineWith(stderr, '"level":"fatal"')).toEqual([])
+  })
+
+  it.each(['refused', 'hanging'] as const)(
+    'ends in order and in time while a ClickHouse is away (%s)',
+    async (fault) => {
+      const { url, username, password } = await clickhouse.options()
+      const proxy = await startClickHouseProxy(url)
+      try {
+        const database = `millrace_test_${randomBytes(6).toString('hex')}`
+        const login = `username: '${username}', password: '${password}'`
+        millrace.write(
+          'proxied.yaml',
+          `${MEMORY}clickhouse: { url: '${proxy.url}', ${login}, database: ${database} }\n`,
+        )
+        const started = millrace.start('run', 'all', '--config', 'proxied.yaml')
+        const address = await addressOf(started)
+        await ready(address)
+        proxy.fault = fault
+        await eventually('a block under way', async () => (proxy.struck > 0 ? true : undefined))
+        started.child.kill('SIGTERM')
+        const { code, stderr } = await started.ended
+        expect(lineWith(stderr, 'ended at once')).toEqual([])
+        expect(code).toBe(0)
+      } finally {
+        await proxy.close()
+      }
+    },
+  )
+
+  it('begins an embedded ClickHouse anew that has ended', async () => {
+    const started = millrace.start('run', 'all', '--config', 'memory.yaml')
+    const url = await addressOf(started)
+    await ready(url)
+    const pid = (await started.until(/"msg":"embedded ClickHouse ready/)) && childrenOf(started.child.pid!)[0]
+    process.kill(pid!, 'SIGKILL')
+    await eventually('another one', async () =>
+      started.stderr().split('embedded ClickHouse ready').length === 3 ? true : undefined,
+    )
+    await ready(url)
     started.child.kill('SIGTERM')
     expect((await started.ended).code).toBe(0)
   })
