@@ -14,6 +14,11 @@ export class BinaryHeap<T> {
     return this.priorities[0] ?? Number.POSITIVE_INFINITY
   }
 
+  /** The value of the smallest priority, still in it; undefined when empty. */
+  get first(): T | undefined {
+    return this.values[0]
+  }
+
   push(priority: number, value: T): void {
     const order = this.count++
     let at = this.values.length

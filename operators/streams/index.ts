@@ -3,6 +3,7 @@ export { codeOf, ERROR_CODES, type ErrorCode, MillraceError } from '../../schema
 export type * from '../../schemas/generated/events.ts'
 export type * from './batch.ts'
 export { BlockGatherer, type BlockOptions, type RecordBlock } from './blocks.ts'
+export { ByteArena } from './byte-arena.ts'
 export {
   CUT_VALUE_LENGTH,
   deadLetter,
@@ -12,26 +13,24 @@ export {
 } from './dead-letter.ts'
 export * from './featurize.ts'
 export {
-  type CompiledSink,
-  checkMapping,
-  compileSink,
-  compileSource,
-  type MappingProblem,
-  mappingProblems,
-  parseJson,
-  type SinkEvents,
-  type SinkMapping,
-  type SourceEvents,
-  type SourceMapping,
-} from './mapping.ts'
-export {
+  JOIN_KINDS,
   JOIN_REASONS,
-  type JoinInput,
-  type JoinOutputs,
-  type JoinProgress,
+  type JoinCounts,
+  type JoinKind,
+  type JoinLedger,
   type JoinReason,
-  RewardJoin,
-  type RewardJoinOptions,
-} from './reward-join.ts'
+} from './join-ledgers.ts'
+export type {
+  ActivationInput,
+  Closing,
+  DecisionInput,
+  JoinInput,
+  JoinOutputs,
+  JoinProgress,
+  JoinVerdict,
+  RewardInput,
+  RewardJoinOptions,
+} from './join-options.ts'
+export { RewardJoin } from './reward-join.ts'
 export { checkDecision, checkReward, type Fault } from './validation.ts'
-export { Watermark, type WatermarkOptions } from './watermark.ts'
+export { NONE_SILENT, Watermark, type WatermarkOptions } from './watermark.ts'

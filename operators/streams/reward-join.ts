@@ -1,343 +1,396 @@
 /**
  * The reward join: each decision meets its reward, once, when its window closes in event time.
  *
- * A reward belongs to its decision when `reward.occurredAt ≤ decision.occurredAt + window`; a decision closes when the task's watermark
- * passes `occurredAt + window + grace`, with the earliest such reward or else the default. Rewards that come before their decision wait for
- * it. What cannot be joined is counted under a reason, never lost silently:
+ * A reward belongs to its decision when `reward.occurredAt ≤ decision.occurredAt + window`. The decision closes when the watermark passes
+ * its event time + window + grace; then the rewards that came are chosen from, or the default is taken. What goes into no outcome is counted
+ * under a reason, never lost silently: taken = used + reasons + pending, for decisions, rewards and activations.
  *
- *   decisions = outcomes + reasons + pending      rewards = used + reasons + pending
+ * What becomes of a record is a function of each topic's own order: of its event time (when it occurred, but at most `maxFutureSkewMs` later
+ * than its record's own time), and of how far event time had come *before* it in its topic. The watermark is never ahead of that, so whatever
+ * the rules ask for is still remembered when it is asked for. Hence all interleavings of the topics give the same outcomes, corrections and reasons, as long
+ * as no input is silent; and replaying the topics from the earliest record that is still needed gives the same join again.
  *
- * Pure: events, offsets and the clock are passed in. Memory: one entry a pending decision, one small one a closed decision until the
- * horizon. O(log n) an event.
+ * Pure: events, offsets and the clock are passed in. O(log n) an event, and O(rewards of its decision). Memory: about 120 bytes and the id a
+ * decision, 50 a reward, until the horizon.
  */
-import type { Decision, Outcome, OutcomeCorrection, Reward } from '../../schemas/generated/events.ts'
+import type { OutcomeCorrection } from '../../schemas/generated/events.ts'
 import { BinaryHeap } from './binary-heap.ts'
-import { Watermark } from './watermark.ts'
+import { EarlyRecords } from './early-records.ts'
+import { eventTimeOf, reachedBy } from './event-time.ts'
+import { CLOSED, JoinDecisions, NOT_ACTIVATED, PENDING } from './join-decisions.ts'
+import { countsNow, goOn, type JoinCounts, type JoinReason, noCounts } from './join-ledgers.ts'
+import type {
+  DecisionInput,
+  JoinInput,
+  JoinOutputs,
+  JoinProgress,
+  JoinVerdict,
+  RewardJoinOptions,
+} from './join-options.ts'
+import { ACTIVATION, BEHIND, CANDIDATE, JoinRecords, LATE, REWARD } from './join-records.ts'
+import { RetainedOffsets } from './retained-offsets.ts'
+import { NONE_SILENT, Watermark } from './watermark.ts'
 
-export interface RewardJoinOptions {
-  /** How long after a decision its reward may occur, in milliseconds of event time. */
-  readonly windowMs: number
-  /** How much longer to wait for records that arrive out of order. */
-  readonly graceMs: number
-  /** The reward of a decision that earned none. */
-  readonly defaultReward: number
-  /** See Watermark. */
-  readonly maxFutureSkewMs: number
-  /** See Watermark. */
-  readonly idleMs: number
-  /** How long a closed decision is remembered, in event time after its close (twice the window by default). */
-  readonly horizonMs?: number
-}
-
-/** Why a decision or a reward made no outcome: a closed list. */
-export const JOIN_REASONS = [
-  'duplicate-decision',
-  'decision-behind-watermark',
-  'duplicate-reward',
-  'surplus-reward',
-  'late-reward',
-  'reward-behind-watermark',
-  'unknown-decision',
-] as const
-export type JoinReason = (typeof JOIN_REASONS)[number]
-
-export type JoinInput =
-  | { readonly kind: 'decision'; readonly event: Decision; readonly topic: number; readonly offset: number }
-  | { readonly kind: 'reward'; readonly event: Reward; readonly topic: number; readonly offset: number }
-
-export interface JoinOutputs {
-  outcomes: Outcome[]
-  corrections: OutcomeCorrection[]
-}
-
-/** What a rebuild needs, small enough to ride in an offset commit's metadata. */
-export interface JoinProgress {
-  readonly watermark: number
-  /** By input topic: the largest event time, -Infinity where none came. */
-  readonly largest: readonly number[]
-  /** By input topic: the earliest offset that is still undecided, or -1 where none is. */
-  readonly earliest: readonly number[]
-}
-
-interface HeldReward {
-  readonly event: Reward
-  readonly topic: number
-  readonly offset: number
-}
-
-interface Pending {
-  readonly decision: Decision
-  readonly topic: number
-  readonly offset: number
-  reward: HeldReward | null
-  late: Reward[] | null
-}
-
-interface Closed {
-  readonly policy: string
-  readonly policyVersion: number
-  readonly arm: string
-  readonly recorded: number
-  readonly closedAt: number
-  readonly windowEnd: number
-  readonly used: Reward | null
-}
-
-/** The order in which rewards of one decision are preferred: earliest first, then by id, then by value. */
-const earlier = (a: Reward, b: Reward): boolean =>
-  a.occurredAt !== b.occurredAt
-    ? a.occurredAt < b.occurredAt
-    : a.rewardId !== b.rewardId
-      ? a.rewardId < b.rewardId
-      : a.value < b.value
-
-const same = (a: Reward, b: Reward): boolean =>
-  a.rewardId === b.rewardId && a.occurredAt === b.occurredAt && a.value === b.value
+/** How much further ahead than `maxFutureSkewMs` a record may be before it is refused: brokers refuse more, too. */
+const REFUSED_AHEAD_MS = 3_600_000
+/** What a closing takes beside its decision, in bytes. */
+const CLOSING_BYTES = 200
+const NONE = -1
 
 export class RewardJoin {
-  /** Totals since construction; the ledgers of the header hold after every call. */
-  readonly counts: {
-    decisions: number
-    rewards: number
-    outcomes: number
-    used: number
-    reasons: Record<JoinReason, number>
-  }
+  /** Totals; the ledgers hold after every call. */
+  readonly counts: JoinCounts = noCounts()
   private readonly options: RewardJoinOptions
+  /** From event time to the close. */
+  private readonly spanMs: number
   private readonly horizonMs: number
   private readonly watermark: Watermark
-  private readonly pending = new Map<string, Pending>()
-  private readonly early = new Map<string, HeldReward[]>()
-  private readonly closed = new Map<string, Closed>()
-  private readonly closing = new BinaryHeap<string>()
-  private readonly expiring = new BinaryHeap<string>()
-  private readonly forgetting = new BinaryHeap<string>()
-  /** Undecided offsets by topic, in the order they came, which is their own order. */
-  private readonly undecided: Set<number>[]
-  private heldRewards = 0
+  private readonly decisions = new JoinDecisions()
+  private readonly records = new JoinRecords()
+  private readonly early: EarlyRecords
+  private readonly retained: readonly RetainedOffsets[]
+  /** By input: how far event time has come. */
+  private readonly before: Float64Array
+  /** Decisions under the time of their close, then of their being forgotten. */
+  private readonly due = new BinaryHeap<number>()
+  /** Event time up to which everything has closed. */
+  private time = Number.NEGATIVE_INFINITY
+  private clock = Number.NEGATIVE_INFINITY
+  /** While it is rebuilt: the committed progress. */
+  private rebuilding: JoinProgress | null = null
 
-  /** @param topics number of input topics. @param now the clock: inputs count as heard from then on. */
-  constructor(options: RewardJoinOptions, topics: number, now: number) {
+  /** @param topics number of inputs. */
+  constructor(options: RewardJoinOptions, topics: number) {
     this.options = options
+    this.spanMs = options.windowMs + options.graceMs
     this.horizonMs = options.horizonMs ?? 2 * options.windowMs
-    this.watermark = new Watermark(topics, options, now)
-    this.undecided = Array.from({ length: topics }, () => new Set())
-    this.counts = {
-      decisions: 0,
-      rewards: 0,
-      outcomes: 0,
-      used: 0,
-      reasons: Object.fromEntries(JOIN_REASONS.map((reason) => [reason, 0])) as Record<JoinReason, number>,
-    }
-  }
-
-  /** Decisions that wait for their window to close, and rewards that wait for their decision or its close. */
-  get waiting(): { readonly decisions: number; readonly rewards: number } {
-    return { decisions: this.pending.size, rewards: this.heldRewards }
+    this.watermark = new Watermark(topics, options)
+    this.early = new EarlyRecords(this.records, (record) => this.expiryTime(record))
+    this.retained = Array.from({ length: topics }, () => new RetainedOffsets())
+    this.before = new Float64Array(topics).fill(Number.NEGATIVE_INFINITY)
   }
 
   get progress(): JoinProgress {
     return {
-      watermark: this.watermark.value,
+      watermark: this.time,
+      clock: this.clock,
       largest: this.watermark.largest,
-      earliest: this.undecided.map((offsets) => offsets.values().next().value ?? -1),
+      earliest: this.retained.map(({ earliest }) => earliest),
+      before: this.retained.map((retained, topic) => retained.earliestBefore(this.before[topic]!)),
+      counts: countsNow(this.counts),
     }
   }
 
-  /** Takes one event in. Nothing closes until `advance`. */
-  step(input: JoinInput, now: number, outputs: JoinOutputs): void {
-    this.watermark.observe(input.topic, input.event.occurredAt, now)
-    if (input.kind === 'decision') this.decision(input.event, input.topic, input.offset)
-    else this.reward(input.event, input.topic, input.offset, outputs)
+  /** Takes one event in. Nothing closes until `advance`. Corrections of what has closed go to `outputs`. @param now the clock. */
+  step(input: JoinInput, now: number, outputs: JoinOutputs): JoinVerdict {
+    this.clock = now
+    const eventTime = eventTimeOf(input, this.options.maxFutureSkewMs)
+    if (this.refuses(input, eventTime, now)) return 'from-the-future'
+    this.watermark.observe(input.topic, reachedBy(input), now)
+    return this.take(input, eventTime, outputs)
   }
 
   /**
-   * Takes in again an event that lies before the committed position. Give every record from `progress.earliest` to the committed
-   * positions, then call `resume`, before any `step`.
+   * Moves event time as far as the inputs allow, and closes what is due. Call it at the end of a batch, and on idle ones.
+   * @param silent inputs that are known to have nothing.
+   * @param mostBytes stops when the decisions closed take so many bytes; those of one millisecond close together.
+   * @returns whether more is due: commit what came out, then call it again.
    */
-  rebuild(input: JoinInput): void {
-    if (input.kind === 'decision') this.decision(input.event, input.topic, input.offset)
-    else this.reward(input.event, input.topic, input.offset, { outcomes: [], corrections: [] })
+  advance(
+    now: number,
+    outputs: JoinOutputs,
+    silent: ReadonlySet<number> = NONE_SILENT,
+    mostBytes = Number.POSITIVE_INFINITY,
+  ): boolean {
+    this.clock = now
+    return this.closeUpTo(this.watermark.advance(now, silent), outputs, mostBytes)
   }
 
-  /** Ends a rebuild: what had closed at the committed watermark closes silently, and the ledgers start from what is still pending. */
-  resume({ watermark, largest }: JoinProgress): void {
+  /**
+   * Begins a rebuild from what was committed. Then give every record from `progress.earliest` to the committed positions to `rebuild`, topic
+   * by topic or in any other order that keeps each topic's own, and call `resume` before any `step`.
+   */
+  restore(progress: JoinProgress): void {
+    this.rebuilding = progress
+    for (let topic = 0; topic < this.before.length; topic++)
+      this.before[topic] = progress.before[topic] ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** Takes in again an event from before the committed position. Of decisions that had closed, the handle is not kept: they are `taken`. */
+  rebuild(input: JoinInput): JoinVerdict {
+    const eventTime = eventTimeOf(input, this.options.maxFutureSkewMs)
+    if (this.refuses(input, eventTime, this.rebuilding!.clock)) return 'from-the-future'
+    return this.take(input, eventTime, null)
+  }
+
+  /** Ends a rebuild: what had closed at the committed watermark closes silently, and the ledgers go on from what was counted. */
+  resume(): void {
+    const { watermark, clock, largest, counts } = this.rebuilding!
+    this.rebuilding = null
+    this.clock = clock
     this.watermark.restore(watermark, largest)
-    this.closeUpTo(watermark, { outcomes: [], corrections: [] })
-    this.counts.decisions = this.pending.size
-    this.counts.rewards = this.heldRewards
-    this.counts.outcomes = 0
-    this.counts.used = 0
-    for (const reason of JOIN_REASONS) this.counts.reasons[reason] = 0
+    this.closeUpTo(watermark, null, Number.POSITIVE_INFINITY)
+    goOn(this.counts, counts)
   }
 
-  /** Moves event time as far as the inputs allow and emits what closes. Call it at the end of a batch, and on idle ones. */
-  advance(now: number, outputs: JoinOutputs): void {
-    this.closeUpTo(this.watermark.advance(now), outputs)
+  private refuses(input: JoinInput, eventTime: number, now: number): boolean {
+    if (eventTime <= now + this.options.maxFutureSkewMs + REFUSED_AHEAD_MS) return false
+    const ledger = this.counts[LEDGER_OF[input.kind]]
+    ledger.taken++
+    ledger.reasons['from-the-future']++
+    return true
   }
 
-  private closeUpTo(time: number, outputs: JoinOutputs): void {
-    while (this.closing.minimum <= time) this.close(this.closing.pop()!, outputs)
-    while (this.expiring.minimum <= time) this.expire(this.expiring.pop()!, time)
-    while (this.forgetting.minimum <= time) this.closed.delete(this.forgetting.pop()!)
+  private take(input: JoinInput, eventTime: number, outputs: JoinOutputs | null): JoinVerdict {
+    const { records } = this
+    const { topic } = input
+    const before = this.before[topic]!
+    this.before[topic] = Math.max(before, reachedBy(input))
+    this.counts[LEDGER_OF[input.kind]].taken++
+    if (input.kind === 'decision') return this.decision(input, eventTime, before)
+    const place = this.retained[topic]!.add(input.offset, before)
+    const { requestId, occurredAt } = input.event
+    const record =
+      input.kind === 'reward'
+        ? records.add(REWARD, occurredAt, input.event.rewardId, input.event.value, topic, eventTime, place)
+        : records.add(ACTIVATION, occurredAt, '', 0, topic, eventTime, place)
+    this.record(record, requestId, outputs)
+    return 'taken'
   }
 
-  private closeTime(decision: Decision): number {
-    return decision.occurredAt + this.options.windowMs + this.options.graceMs
+  private decision(input: DecisionInput, eventTime: number, before: number): JoinVerdict {
+    const { decisions } = this
+    const ledger = this.counts.decisions
+    const { requestId } = input.event
+    const close = eventTime + this.spanMs
+    const forget = close + this.horizonMs
+    for (let slot = decisions.newest(requestId); slot !== NONE; slot = decisions.older[slot]!) {
+      if (before >= this.forgetTime(slot)) continue
+      // Without the first, a rebuild would take the second for a decision of its own.
+      decisions.remember(slot, forget)
+      ledger.reasons['duplicate-decision']++
+      return 'taken'
+    }
+    if (before >= close || close <= this.time) {
+      ledger.reasons['decision-behind-watermark']++
+      return 'taken'
+    }
+    ledger.pending++
+    const place = this.retained[input.topic]!.add(input.offset, before)
+    const slot = decisions.add(input, eventTime, forget, place)
+    this.due.push(close, slot)
+    for (const record of this.early.take(requestId, (each) => this.meets(slot, each)))
+      this.join(slot, record, null)
+    if (this.rebuilding === null || close > this.rebuilding.watermark) return 'held'
+    decisions.handle[slot] = NONE
+    return 'taken'
   }
 
-  /** When a reward whose decision never came is given up: no decision that it could belong to can still be open then. */
-  private expiryTime(reward: Reward): number {
-    return reward.occurredAt + this.options.windowMs + this.options.graceMs
+  /** A reward or an activation belongs to the first decision of its request that it meets, or waits for one. */
+  private record(record: number, requestId: string, outputs: JoinOutputs | null): void {
+    const { decisions } = this
+    this.ledgerOf(record).pending++
+    let met = NONE
+    for (let slot = decisions.newest(requestId); slot !== NONE; slot = decisions.older[slot]!)
+      if (this.meets(slot, record)) met = slot
+    if (met !== NONE) this.join(met, record, outputs)
+    else if (this.expiryTime(record) <= this.time) this.dismiss(record, 'unknown-decision')
+    else this.early.hold(record, requestId)
   }
 
-  private decision(decision: Decision, topic: number, offset: number): void {
-    this.counts.decisions++
-    const id = decision.requestId
-    if (this.pending.has(id) || this.closed.has(id)) {
-      this.counts.reasons['duplicate-decision']++
+  /** Whether a record belongs to a decision's time: neither came when the other could have been given up, whatever came first. */
+  private meets(slot: number, record: number): boolean {
+    return (
+      this.beforeDecision(slot) < this.expiryTime(record) && this.beforeRecord(record) < this.forgetTime(slot)
+    )
+  }
+
+  private join(slot: number, record: number, outputs: JoinOutputs | null): void {
+    const { decisions, records } = this
+    // Without the decision, a rebuild would take the record for an early one.
+    decisions.remember(slot, this.expiryTime(record))
+    const pending = decisions.state[slot] === PENDING
+    const late = records.occurredAt[record]! > decisions.occurredAt[slot]! + this.options.windowMs
+    const behind = !pending || this.beforeRecord(record) >= this.closeTime(slot)
+    const reason = this.reasonAgainst(slot, record, late, behind)
+    if (reason !== null) {
+      this.dismiss(record, reason)
       return
     }
-    if (this.closeTime(decision) <= this.watermark.value) {
-      this.counts.reasons['decision-behind-watermark']++
+    records.standing[record] = late ? LATE : behind ? BEHIND : CANDIDATE
+    if (records.kind[record] === ACTIVATION) decisions.activated[slot] = 1
+    decisions.records[slot] = records.prepend(record, decisions.records[slot]!, slot)
+    if (!pending) this.correct(slot, record, outputs)
+  }
+
+  /** Why a record adds nothing to its decision; null where it does. */
+  private reasonAgainst(slot: number, record: number, late: boolean, behind: boolean) {
+    const { decisions, records } = this
+    if (records.kind[record] === REWARD) {
+      const twin = records.twin(record, decisions.records[slot]!, slot)
+      if (twin === NONE) return null
+      return records.sameContent(twin, record) ? 'duplicate-reward' : 'conflicting-reward'
+    }
+    if (late) return 'late-activation'
+    if (behind) return 'activation-behind-watermark'
+    return decisions.activated[slot] === 1 ? 'duplicate-activation' : null
+  }
+
+  /** Closes, expires and forgets what is due, in the order of event time. */
+  private closeUpTo(time: number, outputs: JoinOutputs | null, mostBytes: number): boolean {
+    const { due, decisions } = this
+    let bytes = 0
+    while (due.minimum <= time) {
+      if (due.minimum > this.time) {
+        if (bytes >= mostBytes && decisions.state[due.first!] === PENDING) break
+        this.time = due.minimum
+      }
+      const slot = due.pop()!
+      if (decisions.state[slot] !== PENDING) this.forget(slot)
+      else {
+        bytes += decisions.bytes[slot]! + CLOSING_BYTES
+        this.close(slot, outputs)
+      }
+    }
+    const more = due.minimum <= time
+    if (!more && time > this.time) this.time = time
+    for (const record of this.early.expired(this.time)) this.dismiss(record, 'unknown-decision')
+    return more
+  }
+
+  private close(slot: number, outputs: JoinOutputs | null): void {
+    const { decisions, records, options, counts } = this
+    const list = this.records.listed(decisions.records[slot]!).sort((a, b) => records.compare(a, b))
+    const used = options.activation !== 'deferred' || decisions.activated[slot] === 1
+    const chosen = used ? this.chosen(list) : []
+    const last = chosen.at(-1)
+    let reward = options.defaultReward
+    if (last !== undefined) {
+      reward = records.value[chosen[0]!]!
+      for (let i = 1; i < chosen.length; i++) reward += records.value[chosen[i]!]!
+    }
+    decisions.recorded[slot] = reward
+    decisions.state[slot] = used ? CLOSED : NOT_ACTIVATED
+    counts.decisions.pending--
+    if (used) counts.decisions.used++
+    else counts.decisions.reasons['not-activated']++
+    outputs?.closings.push({
+      requestId: decisions.ids[slot]!,
+      handle: decisions.handle[slot]!,
+      offset: this.retained[decisions.topic[slot]!]!.offset(decisions.place[slot]!),
+      used,
+      closedAt: this.closeTime(slot),
+      reward,
+      rewardKind: last === undefined ? 'defaulted' : 'observed',
+      rewardOccurredAt: last === undefined ? null : records.occurredAt[last]!,
+    })
+    for (const record of list) {
+      if (records.standing[record] !== CANDIDATE) this.correct(slot, record, outputs)
+      else if (records.kind[record] === ACTIVATION || chosen.length > 1 || chosen[0] === record) {
+        const ledger = this.ledgerOf(record)
+        ledger.pending--
+        ledger.used++
+      } else this.count(record, used ? 'surplus-reward' : 'not-activated')
+    }
+    this.due.push(this.forgetTime(slot), slot)
+  }
+
+  /** The rewards that make the outcome, in their order. @param list sorted */
+  private chosen(list: readonly number[]): readonly number[] {
+    const { records, options } = this
+    const candidates = list.filter(
+      (record) => records.kind[record] === REWARD && records.standing[record] === CANDIDATE,
+    )
+    switch (options.rewards) {
+      case 'sum':
+        return candidates
+      case 'last':
+        return candidates.slice(-1)
+      default:
+        return candidates.slice(0, 1)
+    }
+  }
+
+  /** Counts a reward that came too late, and says so where there is an outcome to correct. */
+  private correct(slot: number, record: number, outputs: JoinOutputs | null): void {
+    const { decisions, records } = this
+    this.count(record, records.standing[record] === LATE ? 'late-reward' : 'reward-behind-watermark')
+    if (decisions.state[slot] === CLOSED) outputs?.corrections.push(this.correction(slot, record))
+  }
+
+  private correction(slot: number, record: number): OutcomeCorrection {
+    const { decisions, records } = this
+    const { policy, policyVersion, arm } = decisions.factsOf(slot)
+    return {
+      requestId: decisions.ids[slot]!,
+      policy,
+      policyVersion,
+      arm,
+      rewardId: records.rewardIds[record]!,
+      reward: records.value[record]!,
+      recorded: decisions.recorded[slot]!,
+      occurredAt: records.occurredAt[record]!,
+      closedAt: this.closeTime(slot),
+    }
+  }
+
+  /** Forgets a decision with all that belongs to it, once no other of its request needs it. */
+  private forget(slot: number): void {
+    const { decisions } = this
+    const until = decisions.untilOfRequest(decisions.ids[slot]!)
+    if (until > this.time) {
+      this.due.push(until, slot)
       return
     }
-    const entry: Pending = { decision, topic, offset, reward: null, late: null }
-    this.pending.set(id, entry)
-    this.undecided[topic]!.add(offset)
-    this.closing.push(this.closeTime(decision), id)
-    const waiting = this.early.get(id)
-    if (waiting === undefined) return
-    this.early.delete(id)
-    for (const held of waiting) this.offer(entry, held)
+    for (const record of this.records.listed(decisions.records[slot]!)) this.release(record)
+    this.records.removeList(slot)
+    this.retained[decisions.topic[slot]!]!.release(decisions.place[slot]!)
+    decisions.remove(slot)
   }
 
-  private reward(reward: Reward, topic: number, offset: number, outputs: JoinOutputs): void {
-    this.counts.rewards++
-    const id = reward.requestId
-    const held: HeldReward = { event: reward, topic, offset }
-    const entry = this.pending.get(id)
-    const closed = entry === undefined ? this.closed.get(id) : undefined
-    if (entry !== undefined) {
-      this.hold(held)
-      this.offer(entry, held)
-    } else if (closed !== undefined) this.afterClose(closed, reward, outputs)
-    else if (this.expiryTime(reward) <= this.watermark.value) this.counts.reasons['unknown-decision']++
-    else {
-      this.hold(held)
-      const others = this.early.get(id)
-      if (others === undefined) this.early.set(id, [held])
-      else others.push(held)
-      this.expiring.push(this.expiryTime(reward), id)
-    }
+  /** Counts a pending record under a reason. */
+  private count(record: number, reason: JoinReason<'rewards'> | JoinReason<'activations'>): void {
+    const ledger = this.ledgerOf(record)
+    ledger.pending--
+    const reasons = ledger.reasons as Record<string, number>
+    reasons[reason]!++
   }
 
-  /** Gives a held reward to a decision that is still open. */
-  private offer(entry: Pending, held: HeldReward): void {
-    const { event } = held
-    if (event.occurredAt > entry.decision.occurredAt + this.options.windowMs) {
-      this.dismiss(held, 'late-reward')
-      entry.late = [...(entry.late ?? []), event]
-    } else if (entry.reward === null) entry.reward = held
-    else if (same(entry.reward.event, event)) this.dismiss(held, 'duplicate-reward')
-    else if (earlier(event, entry.reward.event)) {
-      this.dismiss(entry.reward, 'surplus-reward')
-      entry.reward = held
-    } else this.dismiss(held, 'surplus-reward')
+  /** Counts a pending record under a reason, and keeps nothing of it. */
+  private dismiss(record: number, reason: JoinReason<'rewards'> | JoinReason<'activations'>): void {
+    this.count(record, reason)
+    this.release(record)
   }
 
-  private afterClose(closed: Closed, reward: Reward, outputs: JoinOutputs): void {
-    const { reasons } = this.counts
-    if (closed.used !== null && same(closed.used, reward)) {
-      reasons['duplicate-reward']++
-      return
-    }
-    reasons[reward.occurredAt > closed.windowEnd ? 'late-reward' : 'reward-behind-watermark']++
-    outputs.corrections.push(correction(closed, reward))
+  private release(record: number): void {
+    const { records } = this
+    this.retained[records.topic[record]!]!.release(records.place[record]!)
+    records.remove(record)
   }
 
-  private close(id: string, outputs: JoinOutputs): void {
-    const entry = this.pending.get(id)
-    if (entry === undefined) return
-    this.pending.delete(id)
-    this.undecided[entry.topic]!.delete(entry.offset)
-    const { decision, reward } = entry
-    if (reward !== null) {
-      this.letGo(reward)
-      this.counts.used++
-    }
-    this.counts.outcomes++
-    const closed: Closed = {
-      policy: decision.policy,
-      policyVersion: decision.policyVersion,
-      arm: decision.arm,
-      recorded: reward?.event.value ?? this.options.defaultReward,
-      closedAt: this.closeTime(decision),
-      windowEnd: decision.occurredAt + this.options.windowMs,
-      used: reward?.event ?? null,
-    }
-    outputs.outcomes.push(outcome(decision, closed))
-    for (const late of entry.late ?? []) outputs.corrections.push(correction(closed, late))
-    this.closed.set(id, closed)
-    this.forgetting.push(closed.closedAt + this.horizonMs, id)
+  private ledgerOf(record: number) {
+    return this.records.kind[record] === REWARD ? this.counts.rewards : this.counts.activations
   }
 
-  /** Gives up the rewards of `id` whose decision can no longer come. */
-  private expire(id: string, time: number): void {
-    const waiting = this.early.get(id)
-    if (waiting === undefined) return
-    const kept = waiting.filter((held) => this.expiryTime(held.event) > time)
-    for (const held of waiting) if (!kept.includes(held)) this.dismiss(held, 'unknown-decision')
-    if (kept.length === 0) this.early.delete(id)
-    else this.early.set(id, kept)
+  private closeTime(slot: number): number {
+    return this.decisions.eventTime[slot]! + this.spanMs
   }
 
-  private hold(held: HeldReward): void {
-    this.heldRewards++
-    this.undecided[held.topic]!.add(held.offset)
+  private forgetTime(slot: number): number {
+    return this.closeTime(slot) + this.horizonMs
   }
 
-  private letGo(held: HeldReward): void {
-    this.heldRewards--
-    this.undecided[held.topic]!.delete(held.offset)
+  private expiryTime(record: number): number {
+    return this.records.eventTime[record]! + this.spanMs
   }
 
-  private dismiss(held: HeldReward, reason: JoinReason): void {
-    this.letGo(held)
-    this.counts.reasons[reason]++
+  private beforeDecision(slot: number): number {
+    return this.retained[this.decisions.topic[slot]!]!.before(this.decisions.place[slot]!)
+  }
+
+  private beforeRecord(record: number): number {
+    return this.retained[this.records.topic[record]!]!.before(this.records.place[record]!)
   }
 }
 
-const outcome = (decision: Decision, closed: Closed): Outcome => ({
-  requestId: decision.requestId,
-  policy: decision.policy,
-  policyVersion: decision.policyVersion,
-  policyHash: decision.policyHash,
-  occurredAt: decision.occurredAt,
-  closedAt: closed.closedAt,
-  arm: decision.arm,
-  propensity: decision.propensity,
-  propensityKind: decision.propensityKind,
-  arms: decision.arms,
-  probabilities: decision.probabilities,
-  vector: decision.vector,
-  hyperParameters: decision.hyperParameters,
-  stateOffset: decision.stateOffset,
-  requestPartition: decision.requestPartition,
-  requestOffset: decision.requestOffset,
-  reward: closed.recorded,
-  rewardKind: closed.used === null ? 'defaulted' : 'observed',
-  rewardOccurredAt: closed.used?.occurredAt ?? null,
-})
-
-const correction = (closed: Closed, reward: Reward): OutcomeCorrection => ({
-  requestId: reward.requestId,
-  policy: closed.policy,
-  policyVersion: closed.policyVersion,
-  arm: closed.arm,
-  rewardId: reward.rewardId,
-  reward: reward.value,
-  recorded: closed.recorded,
-  occurredAt: reward.occurredAt,
-  closedAt: closed.closedAt,
-})
+const LEDGER_OF = { decision: 'decisions', reward: 'rewards', activation: 'activations' } as const

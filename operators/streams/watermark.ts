@@ -1,24 +1,27 @@
 /**
  * Event-time progress of one task over several inputs: the least of their largest event times, so that reading one topic ahead of
  * another closes nothing early. A timestamp beyond `now + maxFutureSkewMs` counts as that bound, so that one record from the far future
- * cannot close every window; an input that had nothing for `idleMs` holds nobody back. The watermark never goes back.
+ * cannot close every window. An input known to be silent holds nobody back: whoever reads it must have asked the broker, since an input
+ * that is merely behind, or cannot be reached, is not silent. The watermark never goes back.
  */
 export interface WatermarkOptions {
   /** How far ahead of the clock an event time may move the watermark, in milliseconds. */
   readonly maxFutureSkewMs: number
-  /** An input with nothing for so long (by the clock passed in) is left out of the minimum. */
+  /** How far the watermark stays behind the clock while all inputs are silent. */
   readonly idleMs: number
 }
 
+/** No input is silent. */
+export const NONE_SILENT: ReadonlySet<number> = new Set()
+
 export class Watermark {
   private readonly options: WatermarkOptions
-  private readonly inputs: { largest: number; heardAt: number }[]
+  private readonly inputs: number[]
   private current = Number.NEGATIVE_INFINITY
 
-  /** @param now the clock: every input counts as heard then. */
-  constructor(inputs: number, options: WatermarkOptions, now: number) {
+  constructor(inputs: number, options: WatermarkOptions) {
     this.options = options
-    this.inputs = Array.from({ length: inputs }, () => ({ largest: Number.NEGATIVE_INFINITY, heardAt: now }))
+    this.inputs = new Array<number>(inputs).fill(Number.NEGATIVE_INFINITY)
   }
 
   get value(): number {
@@ -27,31 +30,29 @@ export class Watermark {
 
   /** The largest event time of each input, bounded as described above; -Infinity where none came. */
   get largest(): readonly number[] {
-    return this.inputs.map((input) => input.largest)
+    return [...this.inputs]
   }
 
   /** Goes on from what was committed. */
   restore(value: number, largest: readonly number[]): void {
     this.current = value
-    for (const [i, input] of this.inputs.entries()) input.largest = largest[i]!
+    for (let i = 0; i < this.inputs.length; i++) this.inputs[i] = largest[i] ?? Number.NEGATIVE_INFINITY
   }
 
-  /** An event of an input. */
+  /** An event of an input. @param now the clock. */
   observe(input: number, eventTime: number, now: number): void {
-    const state = this.inputs[input]!
-    state.heardAt = now
     const bounded = Math.min(eventTime, now + this.options.maxFutureSkewMs)
-    if (bounded > state.largest) state.largest = bounded
+    if (bounded > this.inputs[input]!) this.inputs[input] = bounded
   }
 
   /**
    * Moves the watermark as far as the inputs allow and returns it. Call it at the end of a batch.
-   * When every input is idle, time itself is the bound: the watermark follows the clock, `idleMs` behind.
+   * When every input is silent, time itself is the bound: the watermark follows the clock, `idleMs` behind.
    */
-  advance(now: number): number {
+  advance(now: number, silent: ReadonlySet<number> = NONE_SILENT): number {
     let least = Number.POSITIVE_INFINITY
-    for (const input of this.inputs) {
-      if (now - input.heardAt < this.options.idleMs && input.largest < least) least = input.largest
+    for (let i = 0; i < this.inputs.length; i++) {
+      if (!silent.has(i) && this.inputs[i]! < least) least = this.inputs[i]!
     }
     if (least === Number.POSITIVE_INFINITY) least = now - this.options.idleMs
     if (least > this.current) this.current = least
