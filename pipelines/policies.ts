@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { partitionOf } from '../infra/kafka/partitioner.ts'
 import { canonicalJson, definitionHash, stateHash } from '../operators/bandits/definition.ts'
 import { liveDefinitions } from '../operators/bandits/policy-table.ts'
+import { partsOf } from '../operators/bandits/split.ts'
 import { KEYS } from '../schemas/catalogue.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import type { PolicyDefinition } from '../schemas/generated/events.ts'
@@ -57,23 +58,54 @@ export const differences = (
 }
 
 /**
- * The definitions of the log, once the configuration agrees with them.
- * @throws MillraceError POLICY_DIFFERS naming each policy and what to do.
+ * The definitions of the log, once the configuration agrees with them and `outcomes` has the partitions that they were applied to. Policies that are
+ * configured no longer are left out where it has not.
+ * @throws MillraceError POLICY_DIFFERS, PARTITION_MISMATCH naming each policy and what to do.
  */
 export const agreedDefinitions = async (runtime: PolicyLog): Promise<PolicyDefinition[]> => {
   const definitions = await readDefinitions(runtime)
   const different = differences(runtime, definitions)
-  if (different.length === 0) return definitions
-  const list = different.map(({ policy, what }) => `"${policy}" is ${what}`).join('; ')
+  if (different.length > 0) {
+    const list = different.map(({ policy, what }) => `"${policy}" is ${what}`).join('; ')
+    throw new MillraceError(
+      'POLICY_DIFFERS',
+      `${list}: run \`millrace policies apply\` to write the configuration's definitions there`,
+    )
+  }
+  const outcomes = await runtime.broker.admin.offsets(topicOf(runtime.config, 'outcome'))
+  const moved = requireUnmoved(runtime, definitions, outcomes.length)
+  return definitions.filter(({ policy }) => !moved.has(policy))
+}
+
+/**
+ * Policies whose outcomes would now lie in another partition than those that their states were folded from.
+ * @returns those of them that are not configured
+ * @throws MillraceError PARTITION_MISMATCH where one is configured
+ */
+const requireUnmoved = (
+  { config }: Pick<Runtime, 'config'>,
+  definitions: readonly PolicyDefinition[],
+  partitions: number,
+): ReadonlySet<string> => {
+  const live = liveDefinitions(definitions)
+  const moved = new Map<string, number>()
+  for (const { policy, stateHash, outcomesPartitions } of definitions) {
+    const counts = live.get(policy)?.stateHash === stateHash && outcomesPartitions > 0
+    if (counts && outcomesPartitions !== partitions) moved.set(policy, outcomesPartitions)
+  }
+  const configured = config.policies.filter(({ name }) => moved.has(name))
+  if (configured.length === 0) return new Set(moved.keys())
+  const list = configured.map(({ name }) => `"${name}" was applied when it had ${moved.get(name)}`)
   throw new MillraceError(
-    'POLICY_DIFFERS',
-    `${list}: run \`millrace policies apply\` to write the configuration's definitions there`,
+    'PARTITION_MISMATCH',
+    `${topicOf(config, 'outcome')} has ${partitions} partitions: ${list.join(', ')}. Its outcomes would come to lie in another partition, behind which no state goes on: create the topic again with as many partitions as before and copy the outcomes there, or begin anew with a policy of another name`,
   )
 }
 
 /**
  * Writes a new version of every policy that the configuration defines differently. It takes effect at the present end of the policy's
- * outcomes; one that gives the state another meaning than the live version starts in shadow.
+ * outcomes, that of a split policy at the beginning of its parts'; one that gives the state another meaning than the live version starts in shadow.
+ * @throws MillraceError PARTITION_MISMATCH, with nothing written
  */
 export const applyDefinitions = async (
   runtime: PolicyLog & Pick<Runtime, 'now'>,
@@ -82,11 +114,14 @@ export const applyDefinitions = async (
   const known = await readDefinitions(runtime)
   const live = liveDefinitions(known)
   const ends = await broker.admin.offsets(topicOf(config, 'outcome'))
+  requireUnmoved(runtime, known, ends.length)
+  const bodies = new Map(config.policies.map(({ name, definition }) => [name, definition]))
   const applied = differences(runtime, known).map(
     ({ policy, definition, hash, stateHash }): PolicyDefinition => {
       const newest = known.filter((other) => other.policy === policy).at(-1)
       const current = live.get(policy)
       const partition = partitionOf(Buffer.from(policy), ends.length)
+      const end = ends.find((each) => each.partition === partition)?.latest ?? 0
       return {
         policy,
         version: (newest?.version ?? 0) + 1,
@@ -96,7 +131,7 @@ export const applyDefinitions = async (
         salt: randomBytes(16).toString('hex'),
         mode: current === undefined || current.stateHash === stateHash ? 'live' : 'shadow',
         outcomesPartitions: ends.length,
-        effectiveFrom: ends.find((end) => end.partition === partition)?.latest ?? 0,
+        effectiveFrom: partsOf(bodies.get(policy) ?? {}) > 1 ? 0 : end,
         appliedAt: now(),
       }
     },

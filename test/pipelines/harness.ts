@@ -3,6 +3,9 @@
  * that publish, wait and read back. Its clock can be put forward: windows are too long to close before a test does that.
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, describe } from 'vitest'
 import { loadConfig } from '../../infra/config/load.ts'
@@ -77,6 +80,8 @@ export interface Running {
 export class Stage {
   readonly kind: ClusterKind
   readonly config: Config
+  /** Where its processes keep snapshots; goes with the stage. */
+  readonly models: string
   private ahead = 0
   private readonly cluster = new MemoryCluster()
   private readonly options: StageOptions
@@ -87,12 +92,14 @@ export class Stage {
   private constructor(kind: ClusterKind, config: Config, options: StageOptions) {
     this.kind = kind
     this.config = config
+    this.models = config.models.directory
     this.options = options
   }
 
   static async open(kind: ClusterKind, bootstrap: string, options: StageOptions = {}): Promise<Stage> {
     const name = `t-${randomUUID().slice(0, 8)}`
     const clickhouse = await options.clickhouse?.options()
+    const models = await mkdtemp(join(tmpdir(), 'millrace-models-'))
     const config = loadConfig({
       env: {},
       overrides: {
@@ -104,19 +111,27 @@ export class Stage {
         'join.window': `${WINDOW_MS}ms`,
         'join.grace': '0ms',
         'join.idleTimeout': '150ms',
+        // The stage's clock runs ahead of the times in its records.
+        'join.maxFutureSkew': '365d',
         'record.maxWait': '150ms',
         'clickhouse.url': clickhouse?.url,
         'clickhouse.username': clickhouse?.username,
         'clickhouse.password': clickhouse?.password || undefined,
         'clickhouse.database': `millrace_test_${name.slice(2)}`,
+        'models.directory': models,
         policies: POLICIES,
         'log.level': 'silent',
         ...options.overrides,
       },
     })
     const stage = new Stage(kind, config, options)
-    await stage.prepare()
-    return stage
+    try {
+      await stage.prepare()
+      return stage
+    } catch (error) {
+      await stage.close()
+      throw error
+    }
   }
 
   /** The process that the test itself is: it publishes and reads, and may run pipelines too. */
@@ -331,6 +346,7 @@ export class Stage {
       await clickhouse.command(`DROP DATABASE IF EXISTS ${clickhouse.database} SYNC`)
     }
     for (const runtime of this.opened.splice(0).reverse()) await runtime.close()
+    await rm(this.models, { recursive: true, force: true })
   }
 }
 

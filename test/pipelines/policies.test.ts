@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import type { Config } from '../../infra/config/schema.ts'
 import { definitionHash } from '../../operators/bandits/definition.ts'
 import { applyDefinitions } from '../../pipelines/policies.ts'
-import { describeOnClusters, failureCode, type Stage } from './harness.ts'
-import { anyRequest, denseRequest, expectReplayed, ids, playRound } from './rounds.ts'
+import { describeOnClusters, failureCode, POLICIES, type Stage } from './harness.ts'
+import { anyRequest, denseRequest, expectReplayed, ids, playRound, sharedRequest } from './rounds.ts'
 
 const TIMEOUT = { timeout: 120_000 }
 
@@ -87,6 +87,66 @@ describeOnClusters('policies', (open) => {
       { policy: 'dense', version: 3, mode: 'live' },
     ])
   })
+
+  test(
+    'where outcomes has other partitions than a policy was applied to, nothing starts and nothing is applied',
+    TIMEOUT,
+    async () => {
+      const stage = await open()
+      const [dense, shared] = await stage.definitions()
+      await stage.publish('policy-definition', [{ ...dense!, outcomesPartitions: 3 }])
+      const failure = await stage.start(['decide']).failed()
+      expect(failureCode(failure)).toBe('PARTITION_MISMATCH')
+      expect(String(failure)).toMatch(
+        /outcomes has 4 partitions: "dense" was applied when it had 3\b.*another name/,
+      )
+      const other = await stage.process({ config: changed(stage, { alpha: 2 }) })
+      const refused = await applyDefinitions(other).catch((error: unknown) => error)
+      expect(failureCode(refused)).toBe('PARTITION_MISMATCH')
+      expect(await stage.definitions()).toHaveLength(2)
+      // A policy that is configured no longer holds nobody up, and decides no more.
+      const config = {
+        ...stage.config,
+        policies: stage.config.policies.filter(({ name }) => name === 'shared'),
+      }
+      const without = stage.start(['decide'], await stage.process({ config }))
+      await stage.publish('decision-request', [denseRequest(stage, 1), sharedRequest(stage, 2)])
+      const [letter] = await stage.eventually('dead-letter', 1)
+      expect(letter!.event.code).toBe('UNKNOWN_POLICY')
+      await stage.eventually('decision', 1)
+      await without.stop()
+      // Definitions of before say nothing, and are taken as they are.
+      await stage.publish('policy-definition', [
+        { ...dense!, outcomesPartitions: 0 },
+        { ...shared!, outcomesPartitions: 0 },
+      ])
+      stage.start(['decide'], await stage.process())
+      await stage.publish('decision-request', [denseRequest(stage, 3)])
+      await stage.eventually('decision', 2)
+    },
+  )
+
+  test(
+    'a split policy begins at the beginning of its parts, another at the present end',
+    TIMEOUT,
+    async () => {
+      const [dense, shared] = POLICIES
+      const stage = await open({
+        applied: false,
+        overrides: { policies: [{ ...dense, partitions: 2 }, shared] },
+      })
+      for (const policy of ['dense', 'dense#0', 'dense#1', 'shared'])
+        await stage.send([
+          { topic: stage.topic('outcome'), key: Buffer.from(policy), value: Buffer.from('x') },
+        ])
+      const applied = await applyDefinitions(stage.runtime)
+      expect(applied).toMatchObject([
+        { policy: 'dense', effectiveFrom: 0, outcomesPartitions: 4 },
+        { policy: 'shared', outcomesPartitions: 4 },
+      ])
+      expect(applied[1]!.effectiveFrom).toBeGreaterThan(0)
+    },
+  )
 
   test('with no policy at all, every request is refused and nothing hangs', TIMEOUT, async () => {
     const stage = await open({ overrides: { policies: [] } })
