@@ -58,12 +58,18 @@ const isRefusal = (error: unknown): boolean => {
   return typeOf(error).endsWith('AUTHORIZATION_FAILED')
 }
 
+/**
+ * What kafkajs says as if for good, and is not: that no broker answered who the coordinator is, for which a connection lost at that moment
+ * is enough; and that somebody else was connecting for too long.
+ */
+const PASSING = new Set(['KafkaJSGroupCoordinatorNotFound', 'KafkaJSLockTimeout'])
+
 /** Whether the same request may succeed a little later. */
 export const isTransient = (error: unknown): boolean => {
   if (error instanceof MillraceError || isRefusal(error)) return false
-  let retriable = false
-  for (const each of chain(error)) retriable ||= each.retriable === true
-  return retriable
+  let passing = false
+  for (const { retriable, name } of chain(error)) passing ||= retriable === true || PASSING.has(name ?? '')
+  return passing
 }
 
 /** The error as a MillraceError; `fallback` is for what has no code of its own. */

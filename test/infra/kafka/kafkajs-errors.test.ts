@@ -48,3 +48,10 @@ describe('an error of the protocol', () => {
     expect(isTransient(wrapped(number))).toBe(true)
   })
 })
+
+it('a coordinator that nobody could name may be named a little later', () => {
+  const { KafkaJSGroupCoordinatorNotFound } = createRequire(import.meta.url)('kafkajs/src/errors.js') as {
+    KafkaJSGroupCoordinatorNotFound: new (message: string) => Error
+  }
+  expect(isTransient(new KafkaJSGroupCoordinatorNotFound('Failed to find group coordinator'))).toBe(true)
+})

@@ -3,7 +3,12 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { PackedRecord } from '../../../../infra/kafka/adapter/packing.ts'
 import { TopicMessages } from '../../../../infra/kafka/kafkajs/encoded-messages.ts'
-import { decodeFetchResponse } from '../../../../infra/kafka/kafkajs/fetch-response.ts'
+import {
+  answerFetchesAsBatches,
+  decodeFetchResponse,
+  FETCH_API_KEY,
+  FETCH_VERSION,
+} from '../../../../infra/kafka/kafkajs/fetch-response.ts'
 
 interface Encoder {
   readonly buffer: Buffer
@@ -160,4 +165,19 @@ test('compressed batches are read', async () => {
   expect(responses[0]!.partitions[0]!.batches[0]!.records.map(({ value }) => String(value))).toEqual(
     given.map(({ value }) => String(value)),
   )
+})
+
+test('a broker that has connected again has its fetches decoded here too', () => {
+  const protocol = { request: { apiVersion: FETCH_VERSION }, response: { decode: 'by kafkajs' } }
+  const connected = () => (_apiKey: number) => () => protocol
+  const broker = { lookupRequest: connected() }
+  for (let connections = 0; connections < 2; connections++) {
+    broker.lookupRequest = connected()
+    for (let fetches = 0; fetches < 2; fetches++) {
+      answerFetchesAsBatches(broker)
+      expect(broker.lookupRequest(FETCH_API_KEY)()).toMatchObject({
+        response: { decode: decodeFetchResponse },
+      })
+    }
+  }
 })
