@@ -8,6 +8,19 @@ import { TransientError, typeOf } from './errors.ts'
 const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 const TOPIC_RESOURCE = 2
 
+/** kafkajs's broker; its types ask for an offset in the question. */
+interface OffsetCoordinator {
+  offsetFetch(question: {
+    readonly groupId: string
+    readonly topics: readonly { topic: string; partitions: readonly { partition: number }[] }[]
+  }): Promise<{
+    readonly responses: readonly {
+      readonly topic: string
+      readonly partitions: readonly { partition: number; offset: string; metadata: string | null }[]
+    }[]
+  }>
+}
+
 class KafkajsAdapterAdmin implements ClosableAdmin {
   readonly #client: Client
   readonly #admin: KafkajsAdmin
@@ -97,18 +110,17 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
     return this.#ask(async () => {
       await cluster.addMultipleTargetTopics([topic])
       const [earliest, latest] = await Promise.all([list(true), list(false)])
-      if (earliest.size < partitions.length || latest.size < partitions.length) {
-        // A question about other topics has replaced what the client knew of this one: it then leaves partitions out.
-        await cluster.refreshMetadata()
-        throw new TransientError(`not every partition of ${topic} was asked`)
-      }
-      return partitions.map(({ partition }) => {
-        const [first, end] = [earliest.get(partition), latest.get(partition)]
-        // kafkajs leaves out partitions whose leader it does not know.
-        if (first === undefined || end === undefined)
-          throw new TransientError(`${topic}/${partition} has no leader`)
-        return { partition, earliest: first, latest: end }
-      })
+      const found = partitions.map(({ partition }) => ({
+        partition,
+        earliest: earliest.get(partition),
+        latest: latest.get(partition),
+      }))
+      const whole = (each: (typeof found)[number]): each is TopicOffsets =>
+        each.earliest !== undefined && each.latest !== undefined
+      if (found.every(whole)) return found
+      // kafkajs leaves out partitions of which it knows no leader, or nothing any more since another question replaced what it knew.
+      await cluster.refreshMetadata()
+      throw new TransientError(`not every partition of ${topic} was answered`)
     })
   }
 
@@ -118,9 +130,17 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
     topics: readonly string[],
   ): Promise<Map<string, Map<number, Position>>> {
     const groupId = groupIdOf(app, job)
-    const found = await this.#ask(() => this.#admin.fetchOffsets({ groupId, topics: [...topics] }))
+    const asked = (await this.describe(topics)).map(({ topic, partitions }) => ({
+      topic,
+      partitions: Array.from({ length: partitions }, (_, partition) => ({ partition })),
+    }))
+    // kafkajs's own question leaves out partitions that it knows nothing of at the moment: as if nothing were committed there.
+    const { responses } = await this.#ask(async () => {
+      const coordinator: unknown = await this.#open.cluster.findGroupCoordinator({ groupId })
+      return (coordinator as OffsetCoordinator).offsetFetch({ groupId, topics: asked })
+    })
     return new Map(
-      found.map(({ topic, partitions }) => [
+      responses.map(({ topic, partitions }) => [
         topic,
         new Map(
           partitions
