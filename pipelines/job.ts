@@ -3,15 +3,19 @@
  * quietly and comes back from its committed positions when its partition is assigned again; anything else stops the pipeline.
  */
 import {
+  BehaviorSubject,
   catchError,
   concat,
   EMPTY,
+  filter,
   finalize,
   type MonoTypeOperatorFunction,
   mergeMap,
   type Observable,
   type OperatorFunction,
   of,
+  switchMap,
+  take,
   takeUntil,
   tap,
   throwError,
@@ -55,9 +59,21 @@ export const job = (
     transactionTimeoutMs: transactionTimeout,
     revokeTimeoutMs: revokeTimeout,
   }
+  const working = new BehaviorSubject(0)
+  let stopping = false
+  // The group is left when the work under way has ended: who leaves may commit no more.
+  const ended = stop.pipe(
+    take(1),
+    tap(() => {
+      stopping = true
+    }),
+    switchMap(() => working.pipe(filter((tasks) => tasks === 0))),
+  )
   return broker.tasks({ app: config.app, job: name, ...timeouts, ...group }).pipe(
-    takeUntil(stop),
+    takeUntil(ended),
+    filter(() => !stopping),
     mergeMap((task) => {
+      working.next(working.value + 1)
       log.info({ partition: task.partition }, 'task opened')
       const work = task.batches.pipe(takeUntil(stop), watchLag(metrics), chain(task, metrics))
       return concat(of(opened(name, task)), work).pipe(
@@ -67,7 +83,10 @@ export const job = (
           log.warn({ partition: task.partition, code }, 'task lost: it goes on from its committed positions')
           return EMPTY
         }),
-        finalize(() => metrics.forget(task.partition)),
+        finalize(() => {
+          metrics.forget(task.partition)
+          working.next(working.value - 1)
+        }),
       )
     }),
     catchError((error: unknown) => {
