@@ -6,9 +6,9 @@
 import { createCodec } from '../infra/avro/codec.ts'
 import type { Broker } from '../infra/kafka/port.ts'
 import { type JoinOutputs, RewardJoin } from '../operators/streams/index.ts'
-import { HeldDecisions } from '../pipelines/held-decisions.ts'
-import { ownInput } from '../pipelines/inputs.ts'
-import { outcomeEvent } from '../pipelines/join-events.ts'
+import { HeldDecisions } from '../pipelines/attribute/held-decisions.ts'
+import { outcomeEvent } from '../pipelines/attribute/join-events.ts'
+import { ownInput } from '../pipelines/delivery/inputs.ts'
 import { decisionAt } from './load/events.ts'
 import type { BenchReport, BenchRow } from './report.ts'
 

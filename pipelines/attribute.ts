@@ -11,12 +11,12 @@ import type { Outbound } from '../operators/streams/batch.ts'
 import { JOIN_KINDS } from '../operators/streams/join-ledgers.ts'
 import type { RewardJoin } from '../operators/streams/reward-join.ts'
 import { MillraceError } from '../schemas/errors.ts'
-import { deliver } from './delivery.ts'
-import { decode, type Input, ownInput } from './inputs.ts'
-import { job, type Pipeline } from './job.ts'
-import { type JoinEvent, JoinTask } from './join-task.ts'
-import { readDefinitions } from './policies.ts'
-import { type Runtime, topicOf } from './runtime.ts'
+import { type JoinEvent, JoinTask } from './attribute/join-task.ts'
+import { deliver } from './delivery/delivery.ts'
+import { decode, type Input, ownInput } from './delivery/inputs.ts'
+import { job, type Pipeline } from './delivery/job.ts'
+import { type Runtime, topicOf } from './process/runtime.ts'
+import { readDefinitions } from './states/policies.ts'
 
 export const attribute: Pipeline = {
   name: 'attribute',

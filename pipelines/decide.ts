@@ -18,12 +18,12 @@ import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { decide as decideOn } from '../operators/bandits/decide.ts'
 import type { PolicyTable } from '../operators/bandits/policy-table.ts'
 import type { Inbound, Outbound } from '../operators/streams/batch.ts'
-import { deliver } from './delivery.ts'
-import { decode } from './inputs.ts'
-import { job, type Pipeline } from './job.ts'
-import { learnFrom, openStates } from './learn.ts'
-import type { Progress, Runtime } from './runtime.ts'
-import { takeSnapshots } from './snapshots.ts'
+import { deliver } from './delivery/delivery.ts'
+import { decode } from './delivery/inputs.ts'
+import { job, type Pipeline } from './delivery/job.ts'
+import type { Progress, Runtime } from './process/runtime.ts'
+import { learnFrom, openStates } from './states/learn.ts'
+import { takeSnapshots } from './states/snapshots.ts'
 
 export const decide: Pipeline = {
   name: 'decide',

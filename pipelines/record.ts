@@ -21,11 +21,11 @@ import { checkTables } from '../infra/clickhouse/tables.ts'
 import type { Batch, Task } from '../infra/kafka/port.ts'
 import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { BlockGatherer } from '../operators/streams/blocks.ts'
-import { BlockWriter, type Recorder, type WrittenBlock } from './block-writer.ts'
-import type { Input } from './inputs.ts'
-import { job, type Pipeline } from './job.ts'
-import { Remote } from './remote.ts'
-import type { Progress, Runtime } from './runtime.ts'
+import type { Input } from './delivery/inputs.ts'
+import { job, type Pipeline } from './delivery/job.ts'
+import { Remote } from './process/remote.ts'
+import type { Progress, Runtime } from './process/runtime.ts'
+import { BlockWriter, type Recorder, type WrittenBlock } from './record/block-writer.ts'
 
 export const record: Pipeline = {
   name: 'record',

@@ -13,13 +13,13 @@ import { definitionHash } from '../operators/bandits/definition.ts'
 import { type LivePolicy, liveDefinitions, PolicyTable } from '../operators/bandits/policy-table.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import type { PolicyDefinition, Snapshot } from '../schemas/generated/events.ts'
-import { readDefinitions } from './policies.ts'
+import { topicOf } from './process/runtime.ts'
 import { type OtherPolicyReplay, replayOtherPolicy } from './replay/other-policy.ts'
 import type { PartRange, Reading } from './replay/outcomes.ts'
 import { type Bounds, namesOffsets, requireBounds, resolveRange } from './replay/range.ts'
 import { replaySamePolicy, type SamePolicyReplay } from './replay/same-policy.ts'
-import { restore } from './restore.ts'
-import { topicOf } from './runtime.ts'
+import { readDefinitions } from './states/policies.ts'
+import { restore } from './states/restore.ts'
 import {
   isOfState,
   partitionsOf,
@@ -27,7 +27,7 @@ import {
   reach,
   readSnapshots,
   whyUnusable,
-} from './snapshot-log.ts'
+} from './states/snapshot-log.ts'
 
 export interface ReplayProgress {
   readonly policy: string

@@ -3,10 +3,10 @@ import { fromEvent, lastValueFrom, merge, shareReplay, take, tap } from 'rxjs'
 import { MillraceError } from '../schemas/errors.ts'
 import { attribute } from './attribute.ts'
 import { decide } from './decide.ts'
-import type { Pipeline } from './job.ts'
-import { publishMetrics } from './publish-metrics.ts'
+import type { Pipeline } from './delivery/job.ts'
+import { publishMetrics } from './process/publish-metrics.ts'
+import type { Progress, Runtime } from './process/runtime.ts'
 import { record } from './record.ts'
-import type { Progress, Runtime } from './runtime.ts'
 
 export const PIPELINES: Readonly<Record<string, Pipeline>> = { decide, attribute, record }
 

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import { lastValueFrom } from 'rxjs'
 import { loadConfig } from '../../infra/config/load.ts'
 import { createLog } from '../../infra/telemetry/log.ts'
-import { learnFrom, openStates } from '../../pipelines/learn.ts'
-import { openRuntime } from '../../pipelines/open.ts'
+import { openRuntime } from '../../pipelines/process/open.ts'
+import { learnFrom, openStates } from '../../pipelines/states/learn.ts'
 
 /** What a start took, in seconds, and what it came to. */
 export interface Recovery {

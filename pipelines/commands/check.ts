@@ -1,6 +1,6 @@
 /** `millrace check`: a line a check, one exit code, nothing changed. */
 import { Command } from 'commander'
-import { checkTables } from '../check-tables.ts'
+import { checkTables } from '../checks/check-tables.ts'
 import {
   checkMappings,
   checkPolicies,
@@ -9,8 +9,8 @@ import {
   checkTopics,
   type Finding,
   finding,
-} from '../checks.ts'
-import { openBroker, openRegistry } from '../open.ts'
+} from '../checks/checks.ts'
+import { openBroker, openRegistry } from '../process/open.ts'
 import {
   type Configuration,
   type ConfigurationOptions,

@@ -1,7 +1,7 @@
 /** Kafka and the codec, for the length of one command that needs nothing else. */
 
-import { openBroker, openCodec, openRegistry } from '../open.ts'
-import type { Runtime } from '../runtime.ts'
+import { openBroker, openCodec, openRegistry } from '../process/open.ts'
+import type { Runtime } from '../process/runtime.ts'
 import type { Configuration } from './configuration.ts'
 
 export type Connected = Pick<Runtime, 'broker' | 'codec' | 'config' | 'log' | 'now'>

@@ -7,8 +7,8 @@ import {
   type Replayed,
   readLetters,
   replayLetters,
-} from '../dead-letters.ts'
-import { topicOf } from '../runtime.ts'
+} from '../delivery/dead-letters.ts'
+import { topicOf } from '../process/runtime.ts'
 import { type From, fromOffset, positive } from './arguments.ts'
 import {
   type Configuration,

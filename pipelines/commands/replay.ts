@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import type { Estimate } from '../../operators/bandits/off-policy.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
-import { openRuntime } from '../open.ts'
+import { openRuntime } from '../process/open.ts'
 import type { Counts } from '../replay/comparison.ts'
 import type { OtherPolicyReplay } from '../replay/other-policy.ts'
 import { readPolicyFile } from '../replay/policy-file.ts'

@@ -2,8 +2,8 @@
 import { Command } from 'commander'
 import { runUntilStopped } from '../../infra/process/shutdown.ts'
 import { MillraceError } from '../../schemas/errors.ts'
+import { serve } from '../process/serve.ts'
 import { PIPELINES, pipelinesNamed } from '../run.ts'
-import { serve } from '../serve.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration } from './configuration.ts'
 
 const LEFT_OVER_MS = 500

@@ -7,8 +7,8 @@ import type { LivePolicy } from '../../operators/bandits/policy-table.ts'
 import { partOf } from '../../operators/bandits/split.ts'
 import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
 import type { Outcome } from '../../schemas/generated/events.ts'
-import { ownInput, readBatch } from '../inputs.ts'
-import { type Runtime, topicOf } from '../runtime.ts'
+import { ownInput, readBatch } from '../delivery/inputs.ts'
+import { type Runtime, topicOf } from '../process/runtime.ts'
 
 /** What a replay reads with. It is given nothing to write with but the broker, of which it only reads. */
 export type Reading = Pick<Runtime, 'broker' | 'codec' | 'config' | 'log' | 'inputs'>

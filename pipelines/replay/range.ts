@@ -6,7 +6,7 @@
 import type { TopicOffsets } from '../../infra/kafka/port.ts'
 import type { LivePolicy } from '../../operators/bandits/policy-table.ts'
 import { MillraceError } from '../../schemas/errors.ts'
-import { partitionsOf } from '../snapshot-log.ts'
+import { partitionsOf } from '../states/snapshot-log.ts'
 import { outcomesOf, type PartRange, type Reading } from './outcomes.ts'
 
 /** One end of a range as it is asked for; times in milliseconds since the epoch. */

@@ -5,7 +5,7 @@
 import type { Batch, TopicOffsets } from '../../infra/kafka/port.ts'
 import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
 import type { DecisionRequest } from '../../schemas/generated/events.ts'
-import { type Input, readBatch } from '../inputs.ts'
+import { type Input, readBatch } from '../delivery/inputs.ts'
 import type { Reading } from './outcomes.ts'
 
 /** Where an outcome says that its request lies. */

@@ -11,7 +11,7 @@ import { NUMERIC_KERNEL, SNAPSHOT_FORMAT } from '../../operators/bandits/snapsho
 import { KEYS } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { Snapshot } from '../../schemas/generated/events.ts'
-import { partsOfSnapshot } from '../snapshot-log.ts'
+import { partsOfSnapshot } from '../states/snapshot-log.ts'
 import type { Comparison } from './comparison.ts'
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

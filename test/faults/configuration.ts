@@ -2,9 +2,9 @@
 import { join } from 'node:path'
 import { loadConfig } from '../../infra/config/load.ts'
 import { createLog } from '../../infra/telemetry/log.ts'
-import { openRuntime } from '../../pipelines/open.ts'
-import { applyDefinitions } from '../../pipelines/policies.ts'
-import { createTopics } from '../../pipelines/topics.ts'
+import { createTopics } from '../../pipelines/checks/topics.ts'
+import { openRuntime } from '../../pipelines/process/open.ts'
+import { applyDefinitions } from '../../pipelines/states/policies.ts'
 import { DIMENSION, type WorldOptions } from './world.ts'
 
 /** A configuration as it is written: blocks of keys. */

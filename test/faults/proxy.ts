@@ -80,7 +80,7 @@ export class KafkaProxy {
     return port
   }
 
-  /** Waits for a request (or its reply), holds it, and does with it what `action` says. */
+  /** Waits for a request (or its reply), holds it, and does with it what `action` says. Of EndTxn, those that commit. */
   on(api: ApiName, match: Match, action: (passing: Passing) => Verdict | Promise<Verdict>): Trap {
     let done: (passing: Passing) => void = () => {}
     const sprung = new Promise<Passing>((resolve) => {
@@ -204,6 +204,8 @@ export class KafkaProxy {
     for (const armed of this.#armed) {
       const { match } = armed
       if (passing.api !== armed.api || passing.when !== (match.when ?? 'request')) continue
+      // A task that is given up ends its transaction too, by an abort.
+      if (passing.api === 'EndTxn' && !passing.commits) continue
       if (match.transactionalId?.test(passing.transactionalId) === false) continue
       if (match.clientId?.test(passing.clientId) === false) continue
       if (armed.skip-- > 0) continue

@@ -2,7 +2,7 @@ import { Subject } from 'rxjs'
 import { describe, expect, it } from 'vitest'
 import { createLog } from '../../infra/telemetry/log.ts'
 import type { SourceBatch } from '../../operators/streams/batch.ts'
-import { decode, type Input } from '../../pipelines/inputs.ts'
+import { decode, type Input } from '../../pipelines/delivery/inputs.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 
 const log = createLog({ level: 'silent' })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { kafkaLog } from '../../pipelines/kafka-log.ts'
+import { kafkaLog } from '../../pipelines/process/kafka-log.ts'
 
 describe('what the Kafka client library says', () => {
   it('is told a level lower, and the same once in ten seconds', () => {

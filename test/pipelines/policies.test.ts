@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { Config } from '../../infra/config/schema.ts'
 import { definitionHash } from '../../operators/bandits/definition.ts'
-import { applyDefinitions } from '../../pipelines/policies.ts'
+import { applyDefinitions } from '../../pipelines/states/policies.ts'
 import { describeOnClusters, failureCode, POLICIES, type Stage } from './harness.ts'
 import { anyRequest, denseRequest, expectReplayed, ids, playRound, sharedRequest } from './rounds.ts'
 

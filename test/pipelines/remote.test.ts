@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createHealth } from '../../infra/http/health.ts'
 import { createLog } from '../../infra/telemetry/log.ts'
-import { Remote } from '../../pipelines/remote.ts'
+import { Remote } from '../../pipelines/process/remote.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 
 const away = () => new MillraceError('CLICKHOUSE_UNAVAILABLE', 'nobody answers')

@@ -12,7 +12,7 @@ import { NUMERIC_KERNEL, SNAPSHOT_FORMAT } from '../../operators/bandits/snapsho
 import { crc32 } from '../../operators/numerics/crc32.ts'
 import { parseBound } from '../../pipelines/replay/range.ts'
 import { type PolicyReplay, type ReplayOptions, replay } from '../../pipelines/replay.ts'
-import { partitionsOf, readSnapshots } from '../../pipelines/snapshot-log.ts'
+import { partitionsOf, readSnapshots } from '../../pipelines/states/snapshot-log.ts'
 import type { Snapshot } from '../../schemas/generated/events.ts'
 import { NaiveLinUcb } from '../faults/naive-lin-ucb.ts'
 import { describeOnClusters, failureCode, POLICIES, type Stage } from './harness.ts'

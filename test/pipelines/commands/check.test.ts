@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { checkTables } from '../../../pipelines/check-tables.ts'
-import { checkPolicies, checkSchemas, checkTopics, finding } from '../../../pipelines/checks.ts'
-import { applyDefinitions } from '../../../pipelines/policies.ts'
-import { topicOf } from '../../../pipelines/runtime.ts'
-import { DECISION_EVENTS, ensureTopics } from '../../../pipelines/topics.ts'
+import { checkTables } from '../../../pipelines/checks/check-tables.ts'
+import { checkPolicies, checkSchemas, checkTopics, finding } from '../../../pipelines/checks/checks.ts'
+import { DECISION_EVENTS, ensureTopics } from '../../../pipelines/checks/topics.ts'
+import { topicOf } from '../../../pipelines/process/runtime.ts'
+import { applyDefinitions } from '../../../pipelines/states/policies.ts'
 import {
   describeWithClickHouse,
   describeWithEmbeddedClickHouse,

@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CUT_VALUE_LENGTH, WHOLE_VALUE_LIMIT } from '../../../operators/streams/dead-letter.ts'
+import { LARGEST_LETTER } from '../../../pipelines/checks/topics.ts'
 import {
   type LetterAt,
   REPLAYED_HEADER,
   readLetters,
   replayLetters,
   type Unsent,
-} from '../../../pipelines/dead-letters.ts'
-import { openCodec } from '../../../pipelines/open.ts'
-import { LARGEST_LETTER } from '../../../pipelines/topics.ts'
+} from '../../../pipelines/delivery/dead-letters.ts'
+import { openCodec } from '../../../pipelines/process/open.ts'
 import { REFUSAL, recordsOf, refuse, type Surroundings, send, surroundings } from './cluster.ts'
 
 let here: Surroundings

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { agreedDefinitions, applyDefinitions, readDefinitions } from '../../../pipelines/policies.ts'
-import { ensureTopics } from '../../../pipelines/topics.ts'
+import { ensureTopics } from '../../../pipelines/checks/topics.ts'
+import { agreedDefinitions, applyDefinitions, readDefinitions } from '../../../pipelines/states/policies.ts'
 import { codeOf } from '../../../schemas/errors.ts'
 import { configOf, policy, type Surroundings, surroundings } from './cluster.ts'
 

@@ -2,12 +2,12 @@
  * The decisions that a task's join waits with, as the bytes in which they came: a decoded one takes six times as much. Larger ones are not
  * held at all but read again from their topic when they close, near ones in one go.
  */
-import type { Broker } from '../infra/kafka/port.ts'
-import { ByteArena } from '../operators/streams/byte-arena.ts'
-import type { Closing } from '../operators/streams/join-options.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { Decision } from '../schemas/generated/events.ts'
-import type { Input } from './inputs.ts'
+import type { Broker } from '../../infra/kafka/port.ts'
+import { ByteArena } from '../../operators/streams/byte-arena.ts'
+import type { Closing } from '../../operators/streams/join-options.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { Decision } from '../../schemas/generated/events.ts'
+import type { Input } from '../delivery/inputs.ts'
 
 /** Messages up to this size are held. */
 const HELD_BYTES = 2_048

@@ -1,15 +1,15 @@
 /** What every pipeline is given: its surroundings, opened once a process. Nothing here is global, so that tests open several. */
-import type { Codec } from '../infra/avro/codec.ts'
-import type { ClickHouse } from '../infra/clickhouse/connect.ts'
-import type { Config } from '../infra/config/schema.ts'
-import type { Health } from '../infra/http/health.ts'
-import type { Broker } from '../infra/kafka/port.ts'
-import type { Log } from '../infra/telemetry/log.ts'
-import type { Metrics } from '../infra/telemetry/metrics.ts'
-import { TOPICS } from '../schemas/catalogue.ts'
-import type { EventName } from '../schemas/generated/events.ts'
-import type { InputTopics } from './inputs.ts'
-import type { Sink } from './sinks.ts'
+import type { Codec } from '../../infra/avro/codec.ts'
+import type { ClickHouse } from '../../infra/clickhouse/connect.ts'
+import type { Config } from '../../infra/config/schema.ts'
+import type { Health } from '../../infra/http/health.ts'
+import type { Broker } from '../../infra/kafka/port.ts'
+import type { Log } from '../../infra/telemetry/log.ts'
+import type { Metrics } from '../../infra/telemetry/metrics.ts'
+import { TOPICS } from '../../schemas/catalogue.ts'
+import type { EventName } from '../../schemas/generated/events.ts'
+import type { InputTopics } from '../delivery/inputs.ts'
+import type { Sink } from '../delivery/sinks.ts'
 
 export interface Runtime {
   readonly config: Config

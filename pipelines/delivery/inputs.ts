@@ -3,12 +3,12 @@
  * by their mappings. What cannot be read is refused with its code and keeps its place in the batch.
  */
 import { catchError, concatMap, defer, EMPTY, from, type OperatorFunction, tap, throwError } from 'rxjs'
-import type { Codec } from '../infra/avro/codec.ts'
-import type { Log } from '../infra/telemetry/log.ts'
-import type { Inbound, Refused, SourceBatch } from '../operators/streams/batch.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { EventName, EventTypes } from '../schemas/generated/events.ts'
-import { Remote } from './remote.ts'
+import type { Codec } from '../../infra/avro/codec.ts'
+import type { Log } from '../../infra/telemetry/log.ts'
+import type { Inbound, Refused, SourceBatch } from '../../operators/streams/batch.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { EventName, EventTypes } from '../../schemas/generated/events.ts'
+import { Remote } from '../process/remote.ts'
 
 /** How the records of one topic become events of one kind. */
 export interface Input<E extends EventName = EventName> {

@@ -4,9 +4,9 @@
  * now and then.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Component } from '../infra/http/health.ts'
-import type { Log } from '../infra/telemetry/log.ts'
-import { codeOf, type ErrorCode } from '../schemas/errors.ts'
+import type { Component } from '../../infra/http/health.ts'
+import type { Log } from '../../infra/telemetry/log.ts'
+import { codeOf, type ErrorCode } from '../../schemas/errors.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000

@@ -4,13 +4,13 @@
  * pipelines end in order at a checkpoint, and a new life begins where they were committed. One that fails before it was ever ready
  * gives way to the one before.
  */
-import { redactedConfig } from '../infra/config/load.ts'
-import type { Config } from '../infra/config/schema.ts'
-import { startHttp } from '../infra/http/server.ts'
-import { MemoryCluster } from '../infra/kafka/memory.ts'
-import { createMetrics } from '../infra/telemetry/metrics.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { Pipeline } from './job.ts'
+import { redactedConfig } from '../../infra/config/load.ts'
+import type { Config } from '../../infra/config/schema.ts'
+import { startHttp } from '../../infra/http/server.ts'
+import { MemoryCluster } from '../../infra/kafka/memory.ts'
+import { createMetrics } from '../../infra/telemetry/metrics.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { Pipeline } from '../delivery/job.ts'
 import { type Configured, Life } from './life.ts'
 
 export interface ServeOptions {

@@ -1,16 +1,16 @@
 /** One life of a process: everything under one configuration, from its opening to its end in order. */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../infra/config/schema.ts'
-import { createHealth, type Health } from '../infra/http/health.ts'
-import { createMemoryBroker, type MemoryCluster } from '../infra/kafka/memory.ts'
-import type { Log } from '../infra/telemetry/log.ts'
-import type { Metrics } from '../infra/telemetry/metrics.ts'
-import type { Pipeline } from './job.ts'
+import type { Config } from '../../infra/config/schema.ts'
+import { createHealth, type Health } from '../../infra/http/health.ts'
+import { createMemoryBroker, type MemoryCluster } from '../../infra/kafka/memory.ts'
+import type { Log } from '../../infra/telemetry/log.ts'
+import type { Metrics } from '../../infra/telemetry/metrics.ts'
+import { ensureTopics, retentionProblems } from '../checks/topics.ts'
+import type { Pipeline } from '../delivery/job.ts'
+import { runWithMetrics } from '../run.ts'
+import { agreedDefinitions, applyDefinitions } from '../states/policies.ts'
 import { type Opened, openRuntime } from './open.ts'
-import { agreedDefinitions, applyDefinitions } from './policies.ts'
-import { runWithMetrics } from './run.ts'
-import { ensureTopics, retentionProblems } from './topics.ts'
 
 /** A configuration and the log that it asks for. */
 export interface Configured {

@@ -7,10 +7,10 @@
  * order of `t`; of each kind what was used and then its reasons in the order of JOIN_REASONS, zeros left out. A release that does not know
  * `x` reads the rest; one that does takes progress without it. Counts ride along, so that ledgers go on after a restart.
  */
-import { crc32 } from '../operators/numerics/crc32.ts'
-import { JOIN_KINDS, JOIN_REASONS, type JoinCounts, noCounts } from '../operators/streams/join-ledgers.ts'
-import type { JoinProgress } from '../operators/streams/join-options.ts'
-import { MillraceError } from '../schemas/errors.ts'
+import { crc32 } from '../../operators/numerics/crc32.ts'
+import { JOIN_KINDS, JOIN_REASONS, type JoinCounts, noCounts } from '../../operators/streams/join-ledgers.ts'
+import type { JoinProgress } from '../../operators/streams/join-options.ts'
+import { MillraceError } from '../../schemas/errors.ts'
 
 interface WrittenProgress {
   readonly v: number

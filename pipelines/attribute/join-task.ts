@@ -2,17 +2,17 @@
  * The join of one task: rebuilt from the topics when the task opens, then fed batch by batch. What a batch closes leaves in parts of bounded
  * size, each with its progress: an outage may have let a million windows run out together.
  */
-import type { Task } from '../infra/kafka/port.ts'
-import type { Inbound, Outbound, Outgoing, Refused, SourceBatch } from '../operators/streams/batch.ts'
-import type { JoinInput, JoinOutputs } from '../operators/streams/join-options.ts'
-import { RewardJoin } from '../operators/streams/reward-join.ts'
-import { checkDecision, checkReward, type Fault } from '../operators/streams/validation.ts'
-import type { Decision } from '../schemas/generated/events.ts'
+import type { Task } from '../../infra/kafka/port.ts'
+import type { Inbound, Outbound, Outgoing, Refused, SourceBatch } from '../../operators/streams/batch.ts'
+import type { JoinInput, JoinOutputs } from '../../operators/streams/join-options.ts'
+import { RewardJoin } from '../../operators/streams/reward-join.ts'
+import { checkDecision, checkReward, type Fault } from '../../operators/streams/validation.ts'
+import type { Decision } from '../../schemas/generated/events.ts'
+import { type Input, readBatch } from '../delivery/inputs.ts'
+import type { Runtime } from '../process/runtime.ts'
 import { HeldDecisions } from './held-decisions.ts'
-import { type Input, readBatch } from './inputs.ts'
 import { Ledgers, outcomeEvent } from './join-events.ts'
 import { decodeProgress, encodeProgress } from './join-progress.ts'
-import type { Runtime } from './runtime.ts'
 
 export type JoinEvent = 'decision' | 'reward' | 'activation'
 

@@ -3,8 +3,8 @@
  * error what it tries again a moment later (a coordinator that loads, a transaction that is still ending). It retries by itself; what it gives up
  * on comes as an error of millrace's own.
  */
-import type { KafkaConnectionOptions } from '../infra/kafka/connection.ts'
-import type { Log } from '../infra/telemetry/log.ts'
+import type { KafkaConnectionOptions } from '../../infra/kafka/connection.ts'
+import type { Log } from '../../infra/telemetry/log.ts'
 
 const LEVELS = { error: 'warn', warn: 'debug', info: 'debug', debug: 'debug' } as const
 /** Answers of a broker that is there, and what follows from them. */

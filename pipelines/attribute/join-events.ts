@@ -1,9 +1,9 @@
 /** What leaves the join as events: outcomes, and the ledgers of a task at a commit. */
-import { partKey, partOf } from '../operators/bandits/split.ts'
-import type { Outgoing } from '../operators/streams/batch.ts'
-import { JOIN_KINDS, type JoinCounts, type JoinKind } from '../operators/streams/join-ledgers.ts'
-import type { Closing } from '../operators/streams/join-options.ts'
-import type { Decision, Ledger, Outcome } from '../schemas/generated/events.ts'
+import { partKey, partOf } from '../../operators/bandits/split.ts'
+import type { Outgoing } from '../../operators/streams/batch.ts'
+import { JOIN_KINDS, type JoinCounts, type JoinKind } from '../../operators/streams/join-ledgers.ts'
+import type { Closing } from '../../operators/streams/join-options.ts'
+import type { Decision, Ledger, Outcome } from '../../schemas/generated/events.ts'
 
 const outcome = (decision: Decision, closing: Closing): Outcome => ({
   requestId: decision.requestId,

@@ -3,14 +3,14 @@
  * or behind what `outcomes` still holds is passed over with a warning, for the one before; with none left, the policy is folded
  * from its beginning. So a snapshot never decides what a state is, only how long it takes to get there.
  */
-import type { TopicOffsets } from '../infra/kafka/port.ts'
-import { type ModelStore, openModelStore } from '../infra/models/store.ts'
-import type { PolicyTable } from '../operators/bandits/policy-table.ts'
-import { crc32 } from '../operators/numerics/crc32.ts'
-import { KEYS } from '../schemas/catalogue.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { PolicyDefinition, Snapshot } from '../schemas/generated/events.ts'
-import type { Runtime } from './runtime.ts'
+import type { TopicOffsets } from '../../infra/kafka/port.ts'
+import { type ModelStore, openModelStore } from '../../infra/models/store.ts'
+import type { PolicyTable } from '../../operators/bandits/policy-table.ts'
+import { crc32 } from '../../operators/numerics/crc32.ts'
+import { KEYS } from '../../schemas/catalogue.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { PolicyDefinition, Snapshot } from '../../schemas/generated/events.ts'
+import type { Runtime } from '../process/runtime.ts'
 import { isOfState, partsOfSnapshot, reach, readSnapshots, whyUnusable } from './snapshot-log.ts'
 
 type Surroundings = Pick<Runtime, 'broker' | 'codec' | 'config' | 'log'>

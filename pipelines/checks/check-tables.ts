@@ -1,11 +1,11 @@
 /** The tables as `millrace check` sees them: what is there, what the next start would make, and nothing changed. */
-import { type ClickHouse, connectClickHouse } from '../infra/clickhouse/connect.ts'
-import { embeddedClickHouseAvailable } from '../infra/clickhouse/embedded.ts'
-import { readMigrations } from '../infra/clickhouse/migrations.ts'
-import { checkTables as checkWindows } from '../infra/clickhouse/tables.ts'
-import { clickhouseConnection } from '../infra/config/connections.ts'
-import type { Config } from '../infra/config/schema.ts'
-import { MillraceError } from '../schemas/errors.ts'
+import { type ClickHouse, connectClickHouse } from '../../infra/clickhouse/connect.ts'
+import { embeddedClickHouseAvailable } from '../../infra/clickhouse/embedded.ts'
+import { readMigrations } from '../../infra/clickhouse/migrations.ts'
+import { checkTables as checkWindows } from '../../infra/clickhouse/tables.ts'
+import { clickhouseConnection } from '../../infra/config/connections.ts'
+import type { Config } from '../../infra/config/schema.ts'
+import { MillraceError } from '../../schemas/errors.ts'
 import type { Finding } from './checks.ts'
 
 /**

@@ -3,23 +3,23 @@
  * between, the block that was planned is the next one to be sent, with the same bytes and token.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Block } from '../infra/clickhouse/connect.ts'
+import type { Block } from '../../infra/clickhouse/connect.ts'
 import {
   type BlockRange,
   encodeBlock,
   type RecordedEvent,
   type RecordedName,
   tableOf,
-} from '../infra/clickhouse/rows.ts'
-import type { OutputRecord, Position, Task } from '../infra/kafka/port.ts'
-import type { Refused, SourceRecord } from '../operators/streams/batch.ts'
-import type { RecordBlock } from '../operators/streams/blocks.ts'
-import { codeOf, MillraceError } from '../schemas/errors.ts'
-import type { EventTypes } from '../schemas/generated/events.ts'
-import { deadLetterRecord, letterFailed } from './delivery.ts'
-import { type Input, readBatch } from './inputs.ts'
-import type { Remote } from './remote.ts'
-import type { Runtime } from './runtime.ts'
+} from '../../infra/clickhouse/rows.ts'
+import type { OutputRecord, Position, Task } from '../../infra/kafka/port.ts'
+import type { Refused, SourceRecord } from '../../operators/streams/batch.ts'
+import type { RecordBlock } from '../../operators/streams/blocks.ts'
+import { codeOf, MillraceError } from '../../schemas/errors.ts'
+import type { EventTypes } from '../../schemas/generated/events.ts'
+import { deadLetterRecord, letterFailed } from '../delivery/delivery.ts'
+import { type Input, readBatch } from '../delivery/inputs.ts'
+import type { Remote } from '../process/remote.ts'
+import type { Runtime } from '../process/runtime.ts'
 
 /** What all tasks of a recorder share. */
 export interface Recorder {

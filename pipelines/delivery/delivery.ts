@@ -4,13 +4,13 @@
  * letter that cannot be written stops the task loudly: nothing is skipped.
  */
 import { concatMap, type OperatorFunction } from 'rxjs'
-import type { Admin, OutputRecord, Task } from '../infra/kafka/port.ts'
-import type { JobMetrics } from '../infra/telemetry/metrics.ts'
-import type { Outbound, Outgoing, Refused } from '../operators/streams/batch.ts'
-import { deadLetter, type RefusedRecord } from '../operators/streams/dead-letter.ts'
-import { KEYS } from '../schemas/catalogue.ts'
-import { codeOf, MillraceError } from '../schemas/errors.ts'
-import { type Progress, type Runtime, topicOf } from './runtime.ts'
+import type { Admin, OutputRecord, Task } from '../../infra/kafka/port.ts'
+import type { JobMetrics } from '../../infra/telemetry/metrics.ts'
+import type { Outbound, Outgoing, Refused } from '../../operators/streams/batch.ts'
+import { deadLetter, type RefusedRecord } from '../../operators/streams/dead-letter.ts'
+import { KEYS } from '../../schemas/catalogue.ts'
+import { codeOf, MillraceError } from '../../schemas/errors.ts'
+import { type Progress, type Runtime, topicOf } from '../process/runtime.ts'
 
 /** Commits each batch and says what it was. */
 export const deliver = (

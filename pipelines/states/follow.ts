@@ -3,7 +3,7 @@
  * gives one value a batch.
  */
 import { Observable, type OperatorFunction, Subject } from 'rxjs'
-import type { Batch, Broker, ReadOptions } from '../infra/kafka/port.ts'
+import type { Batch, Broker, ReadOptions } from '../../infra/kafka/port.ts'
 
 export const follow = <T>(
   broker: Broker,

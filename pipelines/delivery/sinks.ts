@@ -1,6 +1,6 @@
 /** A topic of the user's that an event is also written to, in the user's shape. */
-import type { OutputRecord } from '../infra/kafka/port.ts'
-import type { EventName } from '../schemas/generated/events.ts'
+import type { OutputRecord } from '../../infra/kafka/port.ts'
+import type { EventName } from '../../schemas/generated/events.ts'
 
 export interface Sink {
   readonly topic: string

@@ -1,9 +1,9 @@
 /** Writes the process's own numbers to the topic `metrics` now and then, for `record` to keep: at least once, none of them waited for. */
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { OutputRecord, Writer } from '../infra/kafka/port.ts'
-import { KEYS } from '../schemas/catalogue.ts'
-import type { Metric } from '../schemas/generated/events.ts'
+import type { OutputRecord, Writer } from '../../infra/kafka/port.ts'
+import { KEYS } from '../../schemas/catalogue.ts'
+import type { Metric } from '../../schemas/generated/events.ts'
 import { unlessAborted } from './remote.ts'
 import { type Runtime, topicOf } from './runtime.ts'
 

@@ -1,10 +1,10 @@
 /** The topics that pipelines need, made only where the configuration says so; otherwise what is missing is named. */
-import { RECORDED } from '../infra/clickhouse/rows.ts'
-import { CUT_VALUE_LENGTH, WHOLE_VALUE_LIMIT } from '../operators/streams/dead-letter.ts'
-import { COMPACTED_TOPICS, TOPICS, type TopicName } from '../schemas/catalogue.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { EventName } from '../schemas/generated/events.ts'
-import { type Runtime, topicOf } from './runtime.ts'
+import { RECORDED } from '../../infra/clickhouse/rows.ts'
+import { CUT_VALUE_LENGTH, WHOLE_VALUE_LIMIT } from '../../operators/streams/dead-letter.ts'
+import { COMPACTED_TOPICS, TOPICS, type TopicName } from '../../schemas/catalogue.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { EventName } from '../../schemas/generated/events.ts'
+import { type Runtime, topicOf } from '../process/runtime.ts'
 
 /** The events whose topics the decision jobs stand on. */
 export const DECISION_EVENTS = [

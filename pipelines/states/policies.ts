@@ -3,14 +3,14 @@
  * something else than the log refuses to start until `millrace policies apply` has written it there.
  */
 import { randomBytes } from 'node:crypto'
-import { partitionOf } from '../infra/kafka/partitioner.ts'
-import { canonicalJson, definitionHash, stateHash } from '../operators/bandits/definition.ts'
-import { liveDefinitions } from '../operators/bandits/policy-table.ts'
-import { partsOf } from '../operators/bandits/split.ts'
-import { KEYS } from '../schemas/catalogue.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { PolicyDefinition } from '../schemas/generated/events.ts'
-import { type Runtime, topicOf } from './runtime.ts'
+import { partitionOf } from '../../infra/kafka/partitioner.ts'
+import { canonicalJson, definitionHash, stateHash } from '../../operators/bandits/definition.ts'
+import { liveDefinitions } from '../../operators/bandits/policy-table.ts'
+import { partsOf } from '../../operators/bandits/split.ts'
+import { KEYS } from '../../schemas/catalogue.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { PolicyDefinition } from '../../schemas/generated/events.ts'
+import { type Runtime, topicOf } from '../process/runtime.ts'
 
 /** What the log of definitions is read with. */
 export type PolicyLog = Pick<Runtime, 'broker' | 'codec' | 'config'>

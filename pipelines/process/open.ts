@@ -1,24 +1,24 @@
 /** Opens a process's surroundings from its configuration, and closes them in reverse. */
 import { readFileSync } from 'node:fs'
-import { type Codec, createCodec } from '../infra/avro/codec.ts'
-import { avroCodec, confluentAvroCodec, type DynamicCodec } from '../infra/avro/dynamic.ts'
-import { type SchemaRegistry, schemaRegistry } from '../infra/avro/registry.ts'
-import { type ClickHouse, type ClickHouseOptions, connectClickHouse } from '../infra/clickhouse/connect.ts'
-import { type EmbeddedClickHouse, startEmbeddedClickHouse } from '../infra/clickhouse/embedded.ts'
-import { migrate } from '../infra/clickhouse/migrations.ts'
-import { clickhouseConnection, kafkaConnection, registryConnection } from '../infra/config/connections.ts'
-import type { Config } from '../infra/config/schema.ts'
-import { createHealth, type Health } from '../infra/http/health.ts'
-import type { Broker } from '../infra/kafka/port.ts'
-import type { Log } from '../infra/telemetry/log.ts'
-import { createMetrics, type Metrics } from '../infra/telemetry/metrics.ts'
-import { compileSink, compileSource, parseJson } from '../operators/streams/mapping.ts'
-import type { EventName, EventTypes } from '../schemas/generated/events.ts'
-import { type Input, type InputTopics, ownInput } from './inputs.ts'
+import { type Codec, createCodec } from '../../infra/avro/codec.ts'
+import { avroCodec, confluentAvroCodec, type DynamicCodec } from '../../infra/avro/dynamic.ts'
+import { type SchemaRegistry, schemaRegistry } from '../../infra/avro/registry.ts'
+import { type ClickHouse, type ClickHouseOptions, connectClickHouse } from '../../infra/clickhouse/connect.ts'
+import { type EmbeddedClickHouse, startEmbeddedClickHouse } from '../../infra/clickhouse/embedded.ts'
+import { migrate } from '../../infra/clickhouse/migrations.ts'
+import { clickhouseConnection, kafkaConnection, registryConnection } from '../../infra/config/connections.ts'
+import type { Config } from '../../infra/config/schema.ts'
+import { createHealth, type Health } from '../../infra/http/health.ts'
+import type { Broker } from '../../infra/kafka/port.ts'
+import type { Log } from '../../infra/telemetry/log.ts'
+import { createMetrics, type Metrics } from '../../infra/telemetry/metrics.ts'
+import { compileSink, compileSource, parseJson } from '../../operators/streams/mapping.ts'
+import type { EventName, EventTypes } from '../../schemas/generated/events.ts'
+import { LARGEST_LETTER } from '../checks/topics.ts'
+import { type Input, type InputTopics, ownInput } from '../delivery/inputs.ts'
+import type { Sink } from '../delivery/sinks.ts'
 import { kafkaLog } from './kafka-log.ts'
 import { type Runtime, topicOf } from './runtime.ts'
-import type { Sink } from './sinks.ts'
-import { LARGEST_LETTER } from './topics.ts'
 
 export interface OpenOptions {
   readonly log: Log
@@ -98,15 +98,15 @@ const SILENCE_MS = 1_000
 export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
   switch (config.kafka.adapter) {
     case 'memory': {
-      const { createMemoryBroker } = await import('../infra/kafka/memory.ts')
+      const { createMemoryBroker } = await import('../../infra/kafka/memory.ts')
       return createMemoryBroker()
     }
     case 'confluent':
     case 'kafkajs': {
       const create =
         config.kafka.adapter === 'confluent'
-          ? (await import('../infra/kafka/confluent/broker.ts')).createConfluentBroker
-          : (await import('../infra/kafka/kafkajs/broker.ts')).createKafkajsBroker
+          ? (await import('../../infra/kafka/confluent/broker.ts')).createConfluentBroker
+          : (await import('../../infra/kafka/kafkajs/broker.ts')).createKafkajsBroker
       const { brokers, patience } = config.kafka
       const away = `Kafka at ${brokers} does not answer yet: start it, or correct kafka.brokers. Trying for ${patience / 1_000} s`
       const timer = setTimeout(() => log.warn({ part: 'kafka' }, away), SILENCE_MS)

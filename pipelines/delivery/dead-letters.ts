@@ -7,10 +7,10 @@
  * given it would send again, unless told where to begin. One hash a record is kept.
  */
 import { createHash } from 'node:crypto'
-import type { ConsumedRecord, OutputRecord, TopicOffsets } from '../infra/kafka/port.ts'
-import { type ErrorCode, MillraceError } from '../schemas/errors.ts'
-import type { DeadLetter } from '../schemas/generated/events.ts'
-import { type Runtime, topicOf } from './runtime.ts'
+import type { ConsumedRecord, OutputRecord, TopicOffsets } from '../../infra/kafka/port.ts'
+import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
+import type { DeadLetter } from '../../schemas/generated/events.ts'
+import { type Runtime, topicOf } from '../process/runtime.ts'
 
 /** Carried by records that were sent again: where the record lay that was refused, `topic/partition/offset`. */
 export const REPLAYED_HEADER = 'millrace-replayed'

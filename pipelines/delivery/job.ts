@@ -20,10 +20,10 @@ import {
   tap,
   throwError,
 } from 'rxjs'
-import type { Batch, Task, TaskGroupOptions } from '../infra/kafka/port.ts'
-import type { JobMetrics } from '../infra/telemetry/metrics.ts'
-import { codeOf, type ErrorCode } from '../schemas/errors.ts'
-import type { Progress, Runtime } from './runtime.ts'
+import type { Batch, Task, TaskGroupOptions } from '../../infra/kafka/port.ts'
+import type { JobMetrics } from '../../infra/telemetry/metrics.ts'
+import { codeOf, type ErrorCode } from '../../schemas/errors.ts'
+import type { Progress, Runtime } from '../process/runtime.ts'
 
 /** What runs. */
 export interface Pipeline {

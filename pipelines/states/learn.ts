@@ -3,17 +3,17 @@
  * there, and on. Every process that follows holds the same states.
  */
 import { ignoreElements, type Observable, Subject, tap } from 'rxjs'
-import type { SavedState } from '../operators/bandits/fold.ts'
-import { learn } from '../operators/bandits/learn.ts'
-import { type LivePolicy, PolicyTable } from '../operators/bandits/policy-table.ts'
-import type { Inbound } from '../operators/streams/batch.ts'
-import { MillraceError } from '../schemas/errors.ts'
-import type { PolicyDefinition } from '../schemas/generated/events.ts'
+import type { SavedState } from '../../operators/bandits/fold.ts'
+import { learn } from '../../operators/bandits/learn.ts'
+import { type LivePolicy, PolicyTable } from '../../operators/bandits/policy-table.ts'
+import type { Inbound } from '../../operators/streams/batch.ts'
+import { MillraceError } from '../../schemas/errors.ts'
+import type { PolicyDefinition } from '../../schemas/generated/events.ts'
+import { decode, ownInput } from '../delivery/inputs.ts'
+import { type Runtime, topicOf } from '../process/runtime.ts'
 import { follow } from './follow.ts'
-import { decode, ownInput } from './inputs.ts'
 import { agreedDefinitions } from './policies.ts'
 import { restore } from './restore.ts'
-import { type Runtime, topicOf } from './runtime.ts'
 import { partitionsOf } from './snapshot-log.ts'
 
 type Offsets = ReadonlyMap<number, number>
