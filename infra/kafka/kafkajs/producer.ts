@@ -5,7 +5,7 @@
  * the coordinators, where they can be sent again without harm.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Offsets, Producer, ProducerBatch, ProducerConfig, Transaction } from 'kafkajs'
+import type { Offsets, Producer, ProducerBatch, ProducerConfig, RecordMetadata, Transaction } from 'kafkajs'
 import { closeSoon, type Driver, type Round, type Sender, type Transactor } from '../adapter/driver.ts'
 import { type Client, QUICK_RETRY } from './client.ts'
 import { TopicMessages } from './encoded-messages.ts'
@@ -28,6 +28,23 @@ const requestOf = (round: Round): ProducerBatch => {
     messages: new TopicMessages(messages, now),
   }))
   return { acks: -1, topicMessages: topicMessages as NonNullable<ProducerBatch['topicMessages']> }
+}
+
+/**
+ * Holds the answers against what was sent. When a leader is lost, kafkajs asks its successor for nothing more if that has answered for other
+ * partitions already, and resolves: records would be gone, and their positions committed.
+ * @throws Error where a partition was not answered.
+ */
+export const requireAnswers = (
+  round: Round,
+  answers: readonly Pick<RecordMetadata, 'topicName' | 'partition'>[],
+): void => {
+  for (const { topic, messages } of round) {
+    const answered = new Set<number>()
+    for (const { topicName, partition } of answers) if (topicName === topic) answered.add(partition)
+    for (const { partition } of messages)
+      if (!answered.has(partition)) throw new Error(`no leader has answered for ${topic}/${partition}`)
+  }
 }
 
 /** Records come with their partitions; naming a partitioner keeps kafkajs from a warning about its default. */
@@ -69,7 +86,7 @@ export const createTransactor: (
 
       const transact: Transactor['transact'] = async (positions, rounds) => {
         if (positions.size > 0) await sendPositions(positions)
-        for (const round of rounds) await transaction.sendBatch(requestOf(round))
+        for (const round of rounds) requireAnswers(round, await transaction.sendBatch(requestOf(round)))
         await transaction.commit()
         transaction = await producer.transaction()
       }
@@ -109,7 +126,7 @@ const patientlySent = async (
 export const createSender = (client: Client): Promise<Sender> =>
   connected(client, { idempotent: true, retry: sendRetry(SEND_PATIENCE_MS) }, async (producer) => ({
     send: async (rounds) => {
-      for (const round of rounds) await producer.sendBatch(requestOf(round))
+      for (const round of rounds) requireAnswers(round, await producer.sendBatch(requestOf(round)))
     },
     close: () => closeSoon(producer.disconnect()),
   }))
