@@ -108,6 +108,11 @@ export interface TaskGroupOptions {
   readonly job: string
   /** Input topics, all with the same number of partitions (else PARTITION_MISMATCH). */
   readonly topics: readonly string[]
+  /**
+   * Topics that the commits write to: a task is opened when all of their partitions have leaders. A broker that ends a transaction while one has
+   * none may take that partition for deleted and leave its marker out (seen with Kafka 4.4).
+   */
+  readonly outputs?: readonly string[]
   /** Most records in one batch (default 1,000). */
   readonly maxBatchRecords?: number
   /** Name inputs that are silent for so long, and emit an idle batch as often while all are; never where absent. */

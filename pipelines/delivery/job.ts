@@ -23,7 +23,8 @@ import {
 import type { Batch, Task, TaskGroupOptions } from '../../infra/kafka/port.ts'
 import type { JobMetrics } from '../../infra/telemetry/metrics.ts'
 import { codeOf, type ErrorCode } from '../../schemas/errors.ts'
-import type { Progress, Runtime } from '../process/runtime.ts'
+import type { EventName } from '../../schemas/generated/events.ts'
+import { type Progress, type Runtime, topicOf } from '../process/runtime.ts'
 
 /** What runs. */
 export interface Pipeline {
@@ -36,6 +37,16 @@ export interface Pipeline {
 }
 
 const LOST: ReadonlySet<ErrorCode> = new Set(['PRODUCER_FENCED', 'STALE_GENERATION', 'COMMIT_UNKNOWN'])
+
+/** What the jobs' transactions write, beside the user's sinks. */
+const WRITTEN = [
+  'decision',
+  'outcome',
+  'outcome-correction',
+  'ledger',
+  'snapshot',
+  'dead-letter',
+] as const satisfies readonly EventName[]
 
 export interface JobOptions extends Omit<TaskGroupOptions, 'app' | 'job'> {
   /** The chain of one task, from its batches to what was committed. */
@@ -59,6 +70,10 @@ export const job = (
     transactionTimeoutMs: transactionTimeout,
     revokeTimeoutMs: revokeTimeout,
   }
+  const outputs = [
+    ...WRITTEN.map((event) => topicOf(config, event)),
+    ...runtime.sinks.map(({ topic }) => topic),
+  ]
   const working = new BehaviorSubject(0)
   let stopping = false
   // The group is left when the work under way has ended: who leaves may commit no more.
@@ -69,7 +84,7 @@ export const job = (
     }),
     switchMap(() => working.pipe(filter((tasks) => tasks === 0))),
   )
-  return broker.tasks({ app: config.app, job: name, ...timeouts, ...group }).pipe(
+  return broker.tasks({ app: config.app, job: name, outputs, ...timeouts, ...group }).pipe(
     takeUntil(ended),
     filter(() => !stopping),
     mergeMap((task) => {

@@ -56,16 +56,16 @@ const clientOf = (brokers: string): Kafka =>
 let kafka: Promise<KafkaCluster> | undefined
 let clickhouse: Promise<ClickHouseServer> | undefined
 
-/** The Kafka of one broker that rows share. */
+/** The Kafka of one broker that the rows of this process share. */
 export const sharedKafka = (): Promise<KafkaCluster> => {
-  kafka ??= startKafka('kafka', 1)
+  kafka ??= startKafka(`kafka-${process.pid}`, 1)
   return kafka
 }
 
-/** The ClickHouse that rows share; each has a database of its own. */
+/** The ClickHouse that the rows of this process share; each has a database of its own. */
 export const sharedClickHouse = (): Promise<ClickHouseServer> => {
   clickhouse ??= (async () => {
-    const server = await startEmbeddedClickHouse({ dataDir: join(FOLDER, 'clickhouse') })
+    const server = await startEmbeddedClickHouse({ dataDir: join(FOLDER, `clickhouse-${process.pid}`) })
     return { server, proxy: await ClickHouseProxy.start(server.url) }
   })()
   return clickhouse

@@ -20,4 +20,4 @@ export const TABLE = join(folder, 'table.txt')
 export const either = <T>(short: T, long: T): T => (LONG ? long : short)
 
 /** The longest a row may take. */
-export const ROW_MS = either(90_000, 1_200_000)
+export const ROW_MS = either(180_000, 1_200_000)

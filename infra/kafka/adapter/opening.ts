@@ -1,5 +1,5 @@
 /**
- * Opens a task, always in this order: initialise the producer under the stable id (which aborts what a former owner left open, and
+ * Opens a task, always in this order: see that what it writes to has leaders; initialise the producer under the stable id (which aborts what a former owner left open, and
  * fences it), read the committed positions, begin to fetch there. A topic never committed begins at its earliest offset.
  */
 import type { Position, TaskGroupOptions } from '../port.ts'
@@ -26,6 +26,8 @@ export const openTask = async (opening: Opening, partition: number): Promise<Own
   const groupId = groupIdOf(app, job)
   const timeoutMs = options.transactionTimeoutMs ?? DEFAULT_TRANSACTION_TIMEOUT_MS
   const transactionalId = `${groupId}-${partition}`
+  // Initialising ends what a former owner left open: everything that this touches must have a leader, the positions too.
+  await Promise.all([admin.describe(options.outputs ?? topics), admin.committed(app, job, topics)])
   const transactor = await patiently(
     driver,
     () => driver.transactor({ transactionalId, groupId, partition, timeoutMs }),
