@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { outputOf } from '../child-output.ts'
 import { PACKAGE } from './settings.ts'
 import type { Stage } from './stage.ts'
 
@@ -28,16 +29,9 @@ export const millrace = (
     env: { PATH, HOME, TMPDIR },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let said = ''
-  let errors = ''
-  child.stdout.on('data', (text) => {
-    said += text
-  })
-  child.stderr.on('data', (text) => {
-    errors += text
-  })
+  const output = outputOf(child)
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, said, errors }))
+    child.on('close', (code) => resolve({ code, said: output.stdout, errors: output.stderr }))
   })
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { outputOf } from '../child-output.ts'
 import { describeWithEmbeddedClickHouse } from '../clickhouse-server.ts'
 
 const START = join(import.meta.dirname, '../../bin/start.mjs')
@@ -20,18 +21,11 @@ interface Demo {
 const demos: Demo[] = []
 const demo = (...options: string[]): Demo => {
   const child = spawn(process.execPath, [START, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let out = ''
-  let err = ''
-  child.stdout.on('data', (chunk) => {
-    out += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    err += chunk
-  })
+  const output = outputOf(child)
   const ended = new Promise<number | string | null>((resolve) => {
     child.on('close', (code, signal) => resolve(code ?? signal))
   })
-  const started = { child, out: () => out, err: () => err, ended }
+  const started = { child, out: () => output.stdout, err: () => output.stderr, ended }
   demos.push(started)
   return started
 }

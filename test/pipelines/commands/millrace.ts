@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, vi } from 'vitest'
+import { outputOf } from '../../child-output.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../bin/millrace.mjs', import.meta.url))
 const DEADLINE_MS = 60_000
@@ -52,31 +53,24 @@ export const useCommandLine = (): CommandLine => {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     children.add(child)
-    let stdout = ''
-    let stderr = ''
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk
-    })
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk
-    })
+    const output = outputOf(child)
     const ended = new Promise<Ended>((resolve) =>
       child.on('close', (code) => {
         children.delete(child)
-        resolve({ code, stdout, stderr })
+        resolve({ code, ...output })
       }),
     )
     const until = async (pattern: RegExp): Promise<RegExpExecArray> => {
       const deadline = Date.now() + DEADLINE_MS
       for (;;) {
-        const match = pattern.exec(stderr)
+        const match = pattern.exec(output.stderr)
         if (match !== null) return match
         if (Date.now() > deadline || !children.has(child))
-          throw new Error(`${pattern} never came:\n${stderr}`)
+          throw new Error(`${pattern} never came:\n${output.stderr}`)
         await sleep(20)
       }
     }
-    return { child, stderr: () => stderr, ended, until }
+    return { child, stderr: () => output.stderr, ended, until }
   }
   return {
     folder,
