@@ -75,8 +75,8 @@ export interface TaskCommit {
 }
 
 /**
- * One owned task. Opened in this order, always: producer initialised under the stable id (which fences a former owner), committed
- * positions read, inputs sought there. Whoever receives it rebuilds its state and subscribes to `batches`.
+ * One owned task. Opened in this order, always: leaders of all it writes to awaited, producer initialised under the stable id (which fences
+ * a former owner), committed positions read, inputs sought there. Whoever receives it rebuilds its state and subscribes to `batches`.
  */
 export interface Task {
   readonly job: string

@@ -1,6 +1,7 @@
 /**
- * Opens a task, always in this order: see that what it writes to has leaders; initialise the producer under the stable id (which aborts what a former owner left open, and
- * fences it), read the committed positions, begin to fetch there. A topic never committed begins at its earliest offset.
+ * Opens a task, always in this order: see that all it writes to has leaders, initialise the producer under the stable id (which aborts what
+ * a former owner left open, and fences it), read the committed positions, begin to fetch there. A topic never committed begins at its
+ * earliest offset.
  */
 import type { Position, TaskGroupOptions } from '../port.ts'
 import { type Driver, type FetcherInput, groupIdOf, missingTopic, patiently } from './driver.ts'
