@@ -2,7 +2,7 @@
  * Disjoint LinUCB, decide and learn, one thread: millrace against the usual numpy loop (Sherman–Morrison on one array of inverses), in a
  * Python environment of its own where Python exists. Features of unit length on average, rewards linear with noise.
  */
-import { linUcb } from '../operators/bandits/index.ts'
+import { decisionOutput, linUcb } from '../operators/bandits/index.ts'
 import { Xoshiro128 } from '../operators/numerics/random.ts'
 import { alternate, median, medianRatio, PAIRS, perSecond } from './measure.ts'
 import { type NumpyPeer, startNumpy } from './peers/numpy.ts'
@@ -36,7 +36,7 @@ const stepper = (d: number, k: number): (() => void) => {
     return { vector, rewards, input: { arms, vectors, oneVector: true } }
   })
   const policy = linUcb({ variant: 'disjoint', dimension: d, alpha: ALPHA, lambda: 1 })
-  const output = { arm: 0, probabilities: new Float64Array(k), ranking: new Int32Array(k) }
+  const output = decisionOutput(k)
   const outcome = { arm: '', vector: requests[0]!.vector, reward: 0, propensity: 1 }
   let t = 0
   return () => {

@@ -16,7 +16,7 @@ import {
 } from 'rxjs'
 import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { decide as decideOn } from '../operators/bandits/decide.ts'
-import type { PolicyTable } from '../operators/bandits/policy-table.ts'
+import type { PolicyTable } from '../operators/bandits/state/policy-table.ts'
 import type { Inbound, Outbound } from '../operators/streams/batch.ts'
 import { deliver } from './delivery/delivery.ts'
 import { decode } from './delivery/inputs.ts'

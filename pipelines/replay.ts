@@ -9,8 +9,8 @@
 
 import type { PolicyConfig } from '../infra/config/policy.ts'
 import type { TopicOffsets } from '../infra/kafka/port.ts'
-import { definitionHash } from '../operators/bandits/definition.ts'
-import { type LivePolicy, liveDefinitions, PolicyTable } from '../operators/bandits/policy-table.ts'
+import { definitionHash } from '../operators/bandits/state/definition.ts'
+import { type LivePolicy, liveDefinitions, PolicyTable } from '../operators/bandits/state/policy-table.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import type { PolicyDefinition, Snapshot } from '../schemas/generated/events.ts'
 import { topicOf } from './process/runtime.ts'

@@ -1,10 +1,10 @@
 /**
- * The schema of one entry of `policies:`: a name and what `operators/bandits/definition.ts` calls a definition. The dimension is not
+ * The schema of one entry of `policies:`: a name and what `operators/bandits/state/definition.ts` calls a definition. The dimension is not
  * configured but follows from the features. What decides most (α, λ, the floor) is written out with its default, so that the
  * definition in the log says it; rarer options are left out unless given, so that new ones do not change old hashes.
  */
 import { z } from 'zod'
-import type { PolicyDefinitionBody } from '../../operators/bandits/definition.ts'
+import type { PolicyDefinitionBody } from '../../operators/bandits/state/definition.ts'
 import type { FeatureParts, FeatureSpace } from '../../operators/streams/featurize.ts'
 import { choice, flag, integer, name, number, positive, text } from './units.ts'
 

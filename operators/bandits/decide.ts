@@ -6,8 +6,9 @@ import { map, type OperatorFunction } from 'rxjs'
 import { codeOf, MillraceError } from '../../schemas/errors.ts'
 import type { Decision, DecisionRequest } from '../../schemas/generated/events.ts'
 import type { Inbound, Outbound, Outgoing, Refused } from '../streams/batch.ts'
+import { decisionOutput } from './decision-output.ts'
 import type { DecisionOutput } from './policy.ts'
-import type { PolicyTable } from './policy-table.ts'
+import type { PolicyTable } from './state/policy-table.ts'
 
 /** Where a request lies in its topic, so that a decision can point back at it. */
 export interface RequestPosition {
@@ -19,7 +20,7 @@ export interface RequestPosition {
 export class Decider {
   private readonly table: PolicyTable
   private readonly maxArms: number
-  private output: DecisionOutput = buffers(16)
+  private output: DecisionOutput = decisionOutput(16)
 
   /** @param maxArms most arms of one request. */
   constructor(table: PolicyTable, maxArms = Number.POSITIVE_INFINITY) {
@@ -44,7 +45,7 @@ export class Decider {
     const input = entry.featurizer(request)
     const { arms, vectors } = input
     const count = arms.length
-    if (this.output.probabilities.length < count) this.output = buffers(2 * count)
+    if (this.output.probabilities.length < count) this.output = decisionOutput(2 * count)
     entry.random.reseed(request.requestId)
     const output = this.output
     entry.policy.decide(input, entry.random.uniform, output)
@@ -73,19 +74,13 @@ export class Decider {
       probabilities,
       ranking,
       vector,
-      hyperParameters: entry.policy.hyperParameters,
+      hyperParameters: output.hyperParameters,
       stateOffset: entry.stateOffset,
       requestPartition: position.partition,
       requestOffset: position.offset,
     }
   }
 }
-
-const buffers = (arms: number): DecisionOutput => ({
-  arm: 0,
-  probabilities: new Float64Array(arms),
-  ranking: new Int32Array(arms),
-})
 
 /** Turns batches of requests into their decisions; a request that cannot be decided is refused with its code. */
 export const decide =

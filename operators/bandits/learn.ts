@@ -5,7 +5,7 @@
 import { map, type OperatorFunction } from 'rxjs'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { Inbound, Refused } from '../streams/batch.ts'
-import type { PolicyTable } from './policy-table.ts'
+import type { PolicyTable } from './state/policy-table.ts'
 
 export interface Learned {
   readonly learned: number

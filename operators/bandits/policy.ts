@@ -16,6 +16,13 @@ export interface DecisionInput {
   readonly oneVector?: boolean
 }
 
+/** A hyper-parameter in force for a decision, and the probability with which it was drawn: 1 where it was given. */
+export interface HyperParameter {
+  readonly name: string
+  readonly value: number
+  readonly probability: number
+}
+
 /** What a policy writes about a decision. The caller owns and may reuse it; arrays hold at least arms.length numbers. */
 export interface DecisionOutput {
   /** Index of the arm taken. */
@@ -24,6 +31,8 @@ export interface DecisionOutput {
   readonly probabilities: Float64Array
   /** Indices of the arms, best first (ties: lower index first). */
   readonly ranking: Int32Array
+  /** Hyper-parameters in force: an array that nobody changes afterwards, so that it may be kept. */
+  hyperParameters: readonly HyperParameter[]
 }
 
 /** One outcome to learn from. */
@@ -34,6 +43,8 @@ export interface LearningInput {
   readonly reward: number
   /** Probability with which the arm was taken, above 0, at most 1. */
   readonly propensity: number
+  /** What the decision said of its hyper-parameters; absent where unknown. */
+  readonly hyperParameters?: readonly HyperParameter[]
 }
 
 export interface Policy {
@@ -43,30 +54,51 @@ export interface Policy {
   readonly propensityKind: 'exact' | 'estimated'
   /** Outcomes learned so far. */
   readonly learned: number
+  /** Arms forgotten to make room for others; 0 where a policy keeps nothing an arm. */
+  readonly evicted: number
   /**
    * Chooses an arm. Reads state only. `uniform()` gives numbers in [0, 1) from the decision's own generator.
    * The arm is drawn from `output.probabilities`: the number logged is the number used.
    */
   decide(input: DecisionInput, uniform: () => number, output: DecisionOutput): void
   /**
-   * Folds one outcome into the state.
+   * Folds one outcome of its own decisions into the state.
    * @throws MillraceError NON_FINITE_NUMBER, WRONG_DIMENSION, INVALID_PROPENSITY: the state is then untouched.
    */
   learn(outcome: LearningInput): void
+  /**
+   * Folds an outcome of another policy's decision, whose arms are `input`, into the state. Only where that differs from `learn`: a syndicate judges its
+   * hyper-parameters by what each would have chosen, not by draws that were not its own.
+   * @throws MillraceError as `learn` and `decide`: the state is then untouched.
+   */
+  observe?(input: DecisionInput, outcome: LearningInput): void
   /** The whole state as bytes: `restore(snapshot())` is the identity, to the last bit. */
   snapshot(): Uint8Array
   /** @throws MillraceError SNAPSHOT_CORRUPT, SNAPSHOT_MISMATCH: the state is then untouched. */
   restore(bytes: Uint8Array): void
-  /** Hyper-parameters in force, for the log. */
-  readonly hyperParameters: readonly {
-    readonly name: string
-    readonly value: number
-    readonly probability: number
-  }[]
 }
 
 /** A policy whose state is a sum, so that parts folded apart can be added. */
 export interface MergeablePolicy extends Policy {
   /** Adds another part's sums to this one's; exact up to the order of floating-point additions. */
   merge(other: MergeablePolicy): void
+}
+
+/**
+ * A policy that can be asked what it would do under any value of the one hyper-parameter that only deciding reads (α of LinUCB, ε of ε-greedy, γ of
+ * SquareCB). What wraps it (a syndicate) looks at the arms once and spreads probability for as many values as it likes.
+ */
+export interface TunablePolicy extends Policy {
+  /** The hyper-parameter's name, and its value in force now. */
+  readonly explorationName: string
+  readonly exploration: number
+  /**
+   * Looks at the arms of a decision: `spread` and `rank` are about them until the next call.
+   * @throws MillraceError EMPTY_ARMS, WRONG_DIMENSION, NON_FINITE_NUMBER
+   */
+  look(input: DecisionInput, uniform: () => number): void
+  /** Adds `weight` times the distribution over the arms under this exploration, without any floor, to `probabilities`. */
+  spread(exploration: number, weight: number, probabilities: Float64Array): void
+  /** Writes the indices of the arms into `ranking`, best under this exploration first (ties: lower index first). */
+  rank(exploration: number, ranking: Int32Array): void
 }

@@ -1,5 +1,5 @@
 /** What leaves the join as events: outcomes, and the ledgers of a task at a commit. */
-import { partKey, partOf } from '../../operators/bandits/split.ts'
+import { partKey, partOf } from '../../operators/bandits/state/split.ts'
 import type { Outgoing } from '../../operators/streams/batch.ts'
 import { JOIN_KINDS, type JoinCounts, type JoinKind } from '../../operators/streams/join-ledgers.ts'
 import type { Closing } from '../../operators/streams/join-options.ts'

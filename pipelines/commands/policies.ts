@@ -1,6 +1,6 @@
 /** `millrace policies list|apply`: the definitions in the log, and the configuration's written there. */
 import { Command } from 'commander'
-import { SHORT_HASH } from '../../operators/bandits/policy-table.ts'
+import { SHORT_HASH } from '../../operators/bandits/state/policy-table.ts'
 import type { PolicyDefinition } from '../../schemas/generated/events.ts'
 import { createTopics } from '../checks/topics.ts'
 import { applyDefinitions, readDefinitions } from '../states/policies.ts'

@@ -1,6 +1,6 @@
 /** `millrace replay`: the same log again, with the same policy or another one. Writes nothing. */
 import { Command } from 'commander'
-import type { Estimate } from '../../operators/bandits/off-policy.ts'
+import type { Estimate } from '../../operators/bandits/evaluation/off-policy.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
 import { openRuntime } from '../process/open.ts'
 import type { Counts } from '../replay/comparison.ts'

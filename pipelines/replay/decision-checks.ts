@@ -4,7 +4,7 @@
  * the same. Requests are fetched many at a time.
  */
 import { Decider } from '../../operators/bandits/decide.ts'
-import type { PolicyTable } from '../../operators/bandits/policy-table.ts'
+import type { PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import { BinaryHeap } from '../../operators/streams/binary-heap.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { Comparison } from './comparison.ts'

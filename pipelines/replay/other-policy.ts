@@ -3,10 +3,13 @@
  * end. Each outcome is judged and learned with its whole request, read back where the outcome points.
  */
 
-import type { PolicyDefinitionBody } from '../../operators/bandits/definition.ts'
-import { canonicalJson, definitionHash, stateHash } from '../../operators/bandits/definition.ts'
-import { type LivePolicy, PolicyTable } from '../../operators/bandits/policy-table.ts'
-import { ProgressiveEvaluation, type ProgressiveReport } from '../../operators/bandits/progressive.ts'
+import {
+  ProgressiveEvaluation,
+  type ProgressiveReport,
+} from '../../operators/bandits/evaluation/progressive.ts'
+import type { PolicyDefinitionBody } from '../../operators/bandits/state/definition.ts'
+import { canonicalJson, definitionHash, stateHash } from '../../operators/bandits/state/definition.ts'
+import { type LivePolicy, PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import type { PolicyDefinition } from '../../schemas/generated/events.ts'
 import { type OutcomeAt, outcomesOf, type PartRange, type Reading } from './outcomes.ts'
 import { Requests } from './requests.ts'

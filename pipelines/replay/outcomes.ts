@@ -3,8 +3,8 @@
  * taking turns, outcome by outcome. Pulled: no more than a few batches are held, but for what a part is ahead of the slowest.
  */
 import type { Batch, Broker, ReadOptions } from '../../infra/kafka/port.ts'
-import type { LivePolicy } from '../../operators/bandits/policy-table.ts'
-import { partOf } from '../../operators/bandits/split.ts'
+import type { LivePolicy } from '../../operators/bandits/state/policy-table.ts'
+import { partOf } from '../../operators/bandits/state/split.ts'
 import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
 import type { Outcome } from '../../schemas/generated/events.ts'
 import { ownInput, readBatch } from '../delivery/inputs.ts'

@@ -4,7 +4,7 @@
  * meet in a time share no outcome and leave none out, however outcomes of one time lie.
  */
 import type { TopicOffsets } from '../../infra/kafka/port.ts'
-import type { LivePolicy } from '../../operators/bandits/policy-table.ts'
+import type { LivePolicy } from '../../operators/bandits/state/policy-table.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import { partitionsOf } from '../states/snapshot-log.ts'
 import { outcomesOf, type PartRange, type Reading } from './outcomes.ts'

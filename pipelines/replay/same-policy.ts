@@ -7,7 +7,7 @@
  * outcome, and a fold more for every earlier version that shares the state.
  */
 import { openModelStore } from '../../infra/models/store.ts'
-import { type LivePolicy, PolicyTable } from '../../operators/bandits/policy-table.ts'
+import { type LivePolicy, PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
 import type { PolicyDefinition, Snapshot } from '../../schemas/generated/events.ts'
 import { isOfState, partsOfSnapshot } from '../states/snapshot-log.ts'

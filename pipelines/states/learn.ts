@@ -3,9 +3,9 @@
  * there, and on. Every process that follows holds the same states.
  */
 import { ignoreElements, type Observable, Subject, tap } from 'rxjs'
-import type { SavedState } from '../../operators/bandits/fold.ts'
 import { learn } from '../../operators/bandits/learn.ts'
-import { type LivePolicy, PolicyTable } from '../../operators/bandits/policy-table.ts'
+import type { SavedState } from '../../operators/bandits/state/fold.ts'
+import { type LivePolicy, PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import type { Inbound } from '../../operators/streams/batch.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { PolicyDefinition } from '../../schemas/generated/events.ts'

@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { partitionOf } from '../../infra/kafka/partitioner.ts'
-import { canonicalJson, definitionHash, stateHash } from '../../operators/bandits/definition.ts'
-import { liveDefinitions } from '../../operators/bandits/policy-table.ts'
-import { partsOf } from '../../operators/bandits/split.ts'
+import { canonicalJson, definitionHash, stateHash } from '../../operators/bandits/state/definition.ts'
+import { liveDefinitions } from '../../operators/bandits/state/policy-table.ts'
+import { partsOf } from '../../operators/bandits/state/split.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { PolicyDefinition } from '../../schemas/generated/events.ts'

@@ -5,7 +5,7 @@
  */
 import type { TopicOffsets } from '../../infra/kafka/port.ts'
 import { type ModelStore, openModelStore } from '../../infra/models/store.ts'
-import type { PolicyTable } from '../../operators/bandits/policy-table.ts'
+import type { PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import { crc32 } from '../../operators/numerics/crc32.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'

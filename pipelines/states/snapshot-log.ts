@@ -1,8 +1,8 @@
 /** The topic `snapshots`: what lies there, and which of it can be gone on from. */
 import { partitionOf } from '../../infra/kafka/partitioner.ts'
 import type { TopicOffsets } from '../../infra/kafka/port.ts'
-import { type LivePolicy, type PolicyTable, SHORT_HASH } from '../../operators/bandits/policy-table.ts'
-import { NUMERIC_KERNEL, SNAPSHOT_FORMAT } from '../../operators/bandits/snapshot-format.ts'
+import { type LivePolicy, type PolicyTable, SHORT_HASH } from '../../operators/bandits/state/policy-table.ts'
+import { NUMERIC_KERNEL, SNAPSHOT_FORMAT } from '../../operators/bandits/state/snapshot-format.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { PolicyDefinition, Snapshot, SnapshotPart } from '../../schemas/generated/events.ts'

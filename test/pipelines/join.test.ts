@@ -1,7 +1,7 @@
 /** attribute around its join: what rides in the metadata, what the ledgers say, what is held and what is read again. */
 import { expect, test } from 'vitest'
 import { METADATA_LIMIT } from '../../infra/kafka/port.ts'
-import { partKey, partOf } from '../../operators/bandits/split.ts'
+import { partKey, partOf } from '../../operators/bandits/state/split.ts'
 import { JOIN_KINDS, JOIN_REASONS, noCounts } from '../../operators/streams/join-ledgers.ts'
 import type { JoinProgress } from '../../operators/streams/join-options.ts'
 import { decodeProgress, encodeProgress } from '../../pipelines/attribute/join-progress.ts'

@@ -1,7 +1,7 @@
 /** Definitions in the log against those in the configuration: what differs is refused, what is applied takes effect and says so. */
 import { expect, test } from 'vitest'
 import type { Config } from '../../infra/config/schema.ts'
-import { definitionHash } from '../../operators/bandits/definition.ts'
+import { definitionHash } from '../../operators/bandits/state/definition.ts'
 import { applyDefinitions } from '../../pipelines/states/policies.ts'
 import { describeOnClusters, failureCode, POLICIES, type Stage } from './harness.ts'
 import { anyRequest, denseRequest, expectReplayed, ids, playRound, sharedRequest } from './rounds.ts'

@@ -1,7 +1,7 @@
 /** What the stage plays: requests, the rewards of their decisions, and the check that a log explains every decision in it. */
 import { expect } from 'vitest'
 import { Decider } from '../../operators/bandits/decide.ts'
-import { PolicyTable } from '../../operators/bandits/policy-table.ts'
+import { PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import type { Decision, DecisionRequest, Reward } from '../../schemas/generated/events.ts'
 import { type Found, learnIfSound, type Stage, WINDOW_MS } from './harness.ts'
 

@@ -2,7 +2,7 @@
  * LinUCB replayed on recorded contexts and noise: the arms it pulls, its last θ and its regret, for every run of the index.
  * Conventions: the set's README (mean (x·θ + 1)/2, `centred` regresses 2y − 1, regret in means).
  */
-import { type LinUcbOptions, linUcb } from '../../operators/bandits/index.ts'
+import { decisionOutput, type LinUcbOptions, linUcb } from '../../operators/bandits/index.ts'
 import { type CaseKind, fileWith, isRecord, numberAt, numbersAt, type ReferenceCase } from './case.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -65,7 +65,7 @@ export const replayLinUcb = (environment: LinearEnvironment, config: Json): Repl
   }
   const policy = linUcb(options)
   const ids = Array.from({ length: count }, (_, a) => String(a))
-  const output = { arm: 0, probabilities: new Float64Array(count), ranking: new Int32Array(count) }
+  const output = decisionOutput(count)
   const arms = new Int32Array(rounds)
   const regret = new Float64Array(rounds)
   let lost = 0

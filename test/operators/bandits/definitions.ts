@@ -4,7 +4,7 @@ import {
   definitionHash,
   type PolicyDefinitionBody,
   stateHash,
-} from '../../../operators/bandits/definition.ts'
+} from '../../../operators/bandits/state/definition.ts'
 import type { DecisionRequest, Outcome, PolicyDefinition } from '../../../schemas/generated/events.ts'
 import { decisionAt } from '../streams/events.ts'
 

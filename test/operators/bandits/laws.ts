@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { decisionOutput } from '../../../operators/bandits/decision-output.ts'
 import type {
   DecisionInput,
   DecisionOutput,
@@ -53,7 +54,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
     return policy
   }
   const decided = (policy: Policy, decision: DecisionInput, u: number): DecisionOutput => {
-    const output = buffers(decision.arms.length)
+    const output = decisionOutput(decision.arms.length)
     policy.decide(decision, () => u, output)
     return output
   }
@@ -80,7 +81,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
           const policy = taught(stream)
           const draws = 2_000
           const taken = new Float64Array(decision.arms.length)
-          let output = buffers(decision.arms.length)
+          let output = decisionOutput(decision.arms.length)
           for (let i = 0; i < draws; i++) {
             output = decided(policy, decision, (i + 0.5) / draws)
             taken[output.arm]! += 1 / draws
@@ -133,7 +134,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
               policy.learn(each)
               const decision = decisions[i]
               if (decision === undefined) return
-              const output = buffers(decision.arms.length)
+              const output = decisionOutput(decision.arms.length)
               policy.decide(decision, random.uniform, output)
               chosen.push(output.arm)
             })
@@ -222,7 +223,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
           (stream, good, value, at) => {
             const policy = taught(stream)
             const before = policy.snapshot()
-            const output = buffers(good.arms.length)
+            const output = decisionOutput(good.arms.length)
             const empty = structuredClone(output)
             const refused = (decision: DecisionInput) =>
               refusal(() => policy.decide(decision, () => 0.5, output))
@@ -329,12 +330,6 @@ const tied = (policy: Policy, decision: DecisionInput, output: DecisionOutput): 
   const scores = (policy as Policy & { scores(input: DecisionInput): Float64Array }).scores(decision)
   return output.ranking.length > 1 && scores[output.ranking[0]!] === scores[output.ranking[1]!]
 }
-
-const buffers = (count: number): DecisionOutput => ({
-  arm: 0,
-  probabilities: new Float64Array(count),
-  ranking: new Int32Array(count),
-})
 
 /** The code with which an act is refused; undefined where it is not. */
 export const refusal = (act: () => unknown): string | undefined => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { OffPolicyEstimator } from '../../../operators/bandits/off-policy.ts'
-import { goldenPath } from '../../golden.ts'
+import { OffPolicyEstimator } from '../../../../operators/bandits/evaluation/off-policy.ts'
+import { goldenPath } from '../../../golden.ts'
 
 const folder = goldenPath('ope')
 const load = (name: string) => JSON.parse(readFileSync(`${folder}/${name}`, 'utf8'))

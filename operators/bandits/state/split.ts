@@ -3,7 +3,7 @@
  * spread over the partitions of their topic. The hash is part of the format: whoever writes outcomes and whoever follows them must agree,
  * and so must every later version.
  */
-import { crc32 } from '../numerics/crc32.ts'
+import { crc32 } from '../../numerics/crc32.ts'
 
 const UTF8 = new TextEncoder()
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type LinUcbOptions, linUcb } from '../../../operators/bandits/index.ts'
-import { Xoshiro128 } from '../../../operators/numerics/random.ts'
-import { describePolicyLaws, refusal } from './laws.ts'
+import { decisionOutput, type LinUcbOptions, linUcb } from '../../../../operators/bandits/index.ts'
+import { Xoshiro128 } from '../../../../operators/numerics/random.ts'
+import { describePolicyLaws, refusal } from '../laws.ts'
 
 for (const variant of ['disjoint', 'shared'] as const) {
   for (const alpha of [0.5, 'theory'] as const) {
@@ -32,11 +32,7 @@ const decide = (
   vectors: Float64Array,
   u = 0.5,
 ) => {
-  const output = {
-    arm: 0,
-    probabilities: new Float64Array(arms.length),
-    ranking: new Int32Array(arms.length),
-  }
+  const output = decisionOutput(arms.length)
   policy.decide({ arms, vectors }, () => u, output)
   return output
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { partKey, partOf } from '../../../operators/bandits/split.ts'
+import { partKey, partOf } from '../../../../operators/bandits/state/split.ts'
 
 // Computed with Python's zlib.crc32: the hash is part of the format and must never change.
 test.each([

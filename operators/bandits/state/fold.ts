@@ -2,9 +2,9 @@
  * How a policy's state follows its outcomes. `WholeFold` learns each outcome as it comes; `SplitFold` (split-fold.ts) learns those of several parts
  * in an order that does not depend on how the parts interleave.
  */
-import { MillraceError } from '../../schemas/errors.ts'
-import type { Outcome } from '../../schemas/generated/events.ts'
-import type { Policy } from './policy.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import type { Outcome } from '../../../schemas/generated/events.ts'
+import type { Policy } from '../policy.ts'
 
 /** A state and how far it has come: what a snapshot keeps. */
 export interface SavedState {

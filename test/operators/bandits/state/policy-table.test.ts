@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { liveDefinitions, PolicyTable } from '../../../operators/bandits/policy-table.ts'
-import { codeOf } from '../../../schemas/errors.ts'
-import type { Outcome } from '../../../schemas/generated/events.ts'
-import { body, definitionOf, outcome } from './definitions.ts'
+import { liveDefinitions, PolicyTable } from '../../../../operators/bandits/state/policy-table.ts'
+import { codeOf } from '../../../../schemas/errors.ts'
+import type { Outcome } from '../../../../schemas/generated/events.ts'
+import { body, definitionOf, outcome } from '../definitions.ts'
 
 const P = definitionOf('p', body())
 const Q = definitionOf('q', body({ variant: 'shared' }))

@@ -3,10 +3,10 @@
  * two definitions with the same `stateHash` share a state, since only the part that gives the state its meaning goes into it.
  */
 import { createHash } from 'node:crypto'
-import { MillraceError } from '../../schemas/errors.ts'
-import { type FeaturesDefinition, featureDimension, featureParts } from '../streams/featurize.ts'
-import { type LinUcbOptions, linUcb } from './lin-ucb.ts'
-import type { Policy } from './policy.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import { type FeaturesDefinition, featureDimension, featureParts } from '../../streams/featurize.ts'
+import { type LinUcbOptions, linUcb } from '../policies/lin-ucb.ts'
+import type { Policy } from '../policy.ts'
 import { partsOf } from './split.ts'
 
 /** LinUCB; its dimension is that of the features. */

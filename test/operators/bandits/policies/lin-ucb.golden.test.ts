@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { goldenPath } from '../../golden.ts'
-import { isRecord } from '../../verify/case.ts'
-import { linearEnvironment, replayLinUcb } from '../../verify/linucb.ts'
-import { verifyFolder } from '../../verify/verify.ts'
+import { goldenPath } from '../../../golden.ts'
+import { isRecord } from '../../../verify/case.ts'
+import { linearEnvironment, replayLinUcb } from '../../../verify/linucb.ts'
+import { verifyFolder } from '../../../verify/verify.ts'
 
 const folder = goldenPath('bandits')
 const load = (name: string): Record<string, unknown> => JSON.parse(readFileSync(`${folder}/${name}`, 'utf8'))

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { Decider } from '../../../operators/bandits/decide.ts'
-import type { PolicyDefinitionBody } from '../../../operators/bandits/definition.ts'
-import { PolicyTable } from '../../../operators/bandits/policy-table.ts'
-import { ProgressiveEvaluation } from '../../../operators/bandits/progressive.ts'
-import { Xoshiro128 } from '../../../operators/numerics/random.ts'
-import type { DecisionRequest, Outcome } from '../../../schemas/generated/events.ts'
-import { body, definitionOf, outcome, request } from './definitions.ts'
+import { Decider } from '../../../../operators/bandits/decide.ts'
+import { ProgressiveEvaluation } from '../../../../operators/bandits/evaluation/progressive.ts'
+import type { PolicyDefinitionBody } from '../../../../operators/bandits/state/definition.ts'
+import { PolicyTable } from '../../../../operators/bandits/state/policy-table.ts'
+import { Xoshiro128 } from '../../../../operators/numerics/random.ts'
+import type { DecisionRequest, Outcome } from '../../../../schemas/generated/events.ts'
+import { body, definitionOf, outcome, request } from '../definitions.ts'
 
 const entryOf = (definition: PolicyDefinitionBody) =>
   new PolicyTable([definitionOf('p', definition)]).get('p')!

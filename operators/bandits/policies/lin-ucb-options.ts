@@ -1,6 +1,6 @@
 /** What LinUCB can be told, with its defaults. */
-import { MillraceError } from '../../schemas/errors.ts'
-import type { TheoreticalAlpha } from './theoretical-alpha.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import type { TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
 
 export interface LinUcbOptions {
   /** `disjoint`: a regression an arm; `shared`: one for all, arms told apart by their vectors. */

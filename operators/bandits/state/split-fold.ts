@@ -11,11 +11,11 @@
  * Cost: that of the unsplit fold and two copies. Memory: (d + 2)·8 bytes and an arm's name an outcome that waits: up to n·m of them, and all by
  * which a part is ahead of the slowest. A part that falls silent holds up all.
  */
-import { MillraceError } from '../../schemas/errors.ts'
-import type { Outcome } from '../../schemas/generated/events.ts'
-import { crc32 } from '../numerics/crc32.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import type { Outcome } from '../../../schemas/generated/events.ts'
+import { crc32 } from '../../numerics/crc32.ts'
+import type { Policy } from '../policy.ts'
 import { type Fold, requireDimension, requireOffsets, type SavedState } from './fold.ts'
-import type { Policy } from './policy.ts'
 
 /** Where a split policy's outcomes begin: its keys are new, so nothing of theirs lies before. */
 export const SPLIT_FROM = 0

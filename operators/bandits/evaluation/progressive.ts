@@ -8,11 +8,11 @@
  * gathered other outcomes had it been live is judged by what the log taught it.
  * Cost: a decision and an outcome a step.
  */
-import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
-import type { DecisionRequest, Outcome } from '../../schemas/generated/events.ts'
+import { type ErrorCode, MillraceError } from '../../../schemas/errors.ts'
+import type { DecisionRequest, Outcome } from '../../../schemas/generated/events.ts'
+import { decisionOutput } from '../decision-output.ts'
+import type { LivePolicy } from '../state/policy-table.ts'
 import { OffPolicyEstimator, type OffPolicyReport } from './off-policy.ts'
-import type { DecisionOutput } from './policy.ts'
-import type { LivePolicy } from './policy-table.ts'
 
 export interface ProgressiveReport extends OffPolicyReport {
   /** Outcomes neither evaluated nor learned, by code. */
@@ -29,7 +29,7 @@ export class ProgressiveEvaluation {
   readonly #estimator = new OffPolicyEstimator()
   readonly #refused = new Map<ErrorCode, number>()
   readonly #unlearned = new Map<ErrorCode, number>()
-  #output: DecisionOutput = { arm: 0, probabilities: new Float64Array(0), ranking: new Int32Array(0) }
+  #output = decisionOutput(16)
 
   /** @param entry the other policy, without experience; its state is changed, so it must be nobody else's */
   constructor(entry: LivePolicy) {
@@ -64,8 +64,7 @@ export class ProgressiveEvaluation {
     const taken = arms.indexOf(outcome.arm)
     if (taken < 0) throw new MillraceError('UNKNOWN_ARM', `the request has no arm '${outcome.arm}'`)
     if (this.#output.probabilities.length < arms.length) {
-      const size = 2 * arms.length
-      this.#output = { arm: 0, probabilities: new Float64Array(size), ranking: new Int32Array(size) }
+      this.#output = decisionOutput(2 * arms.length)
     }
     random.reseed(request.requestId)
     policy.decide(input, random.uniform, this.#output)

@@ -7,8 +7,8 @@
  * Little-endian; a text is a u32 count of UTF-16 units and the units (lossless for every string). The arrays follow one another with no
  * lengths: the header and the number of names determine them.
  */
-import { MillraceError } from '../../schemas/errors.ts'
-import { crc32 } from '../numerics/crc32.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import { crc32 } from '../../numerics/crc32.ts'
 
 /** Version of the layout. */
 export const SNAPSHOT_FORMAT = 1

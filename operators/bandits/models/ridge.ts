@@ -10,11 +10,11 @@
  * Everything is float64 in arrays that double as arms come: nothing is allocated a sample. The matrices lie in a WebAssembly memory, whose kernels
  * predict from them and add to them.
  */
-import { MillraceError } from '../../schemas/errors.ts'
-import { type PackedKernel, packedKernel } from '../numerics/packed-kernel.ts'
-import { invertPacked, multiplyPacked, packedLength, packOuter } from '../numerics/packed-symmetric.ts'
-import { type RidgeKernel, ridgeKernel } from '../numerics/ridge-kernel.ts'
-import { createMemory, PAGE, type WasmMemory } from '../numerics/wasm-assembly.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import { type PackedKernel, packedKernel } from '../../numerics/packed-kernel.ts'
+import { invertPacked, multiplyPacked, packedLength, packOuter } from '../../numerics/packed-symmetric.ts'
+import { type RidgeKernel, ridgeKernel } from '../../numerics/ridge-kernel.ts'
+import { createMemory, PAGE, type WasmMemory } from '../../numerics/wasm-assembly.ts'
 
 /** Regressions predicted in one call of the kernel. */
 const BLOCK = 64

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { PolicyDefinitionBody } from '../../../operators/bandits/definition.ts'
-import { LinUcb } from '../../../operators/bandits/lin-ucb.ts'
-import { PolicyTable } from '../../../operators/bandits/policy-table.ts'
-import { partKey, partOf } from '../../../operators/bandits/split.ts'
-import type { Outcome } from '../../../schemas/generated/events.ts'
-import { body, definitionOf, outcome } from './definitions.ts'
-import { refusal } from './laws.ts'
+import { LinUcb } from '../../../../operators/bandits/policies/lin-ucb.ts'
+import type { PolicyDefinitionBody } from '../../../../operators/bandits/state/definition.ts'
+import { PolicyTable } from '../../../../operators/bandits/state/policy-table.ts'
+import { partKey, partOf } from '../../../../operators/bandits/state/split.ts'
+import type { Outcome } from '../../../../schemas/generated/events.ts'
+import { body, definitionOf, outcome } from '../definitions.ts'
+import { refusal } from '../laws.ts'
 
 const PARTS = 3
 const EVERY = 4

@@ -9,13 +9,13 @@
  * of the table and each of its keys, the key's partition from `offsets[part]` on, and gives every record to `learn`. A snapshot is what `save` gives;
  * after `load` the fold goes on from there and ends with the bytes that it would have had without the break.
  */
-import { MillraceError } from '../../schemas/errors.ts'
-import type { Outcome, PolicyDefinition } from '../../schemas/generated/events.ts'
-import { DecisionRandom } from '../numerics/random.ts'
-import { createFeaturizer, type Featurizer } from '../streams/featurize.ts'
+import { MillraceError } from '../../../schemas/errors.ts'
+import type { Outcome, PolicyDefinition } from '../../../schemas/generated/events.ts'
+import { DecisionRandom } from '../../numerics/random.ts'
+import { createFeaturizer, type Featurizer } from '../../streams/featurize.ts'
+import type { Policy } from '../policy.ts'
 import { createPolicy, mergeEveryOf, type PolicyDefinitionBody } from './definition.ts'
 import { type Fold, type SavedState, WholeFold } from './fold.ts'
-import type { Policy } from './policy.ts'
 import { partKey, partOf, partsOf } from './split.ts'
 import { SPLIT_FROM, SplitFold } from './split-fold.ts'
 

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Policy, TunablePolicy } from '../../../../operators/bandits/index.ts'
 import {
   canonicalJson,
   createPolicy,
   definitionHash,
   type PolicyDefinitionBody,
   stateHash,
-} from '../../../operators/bandits/index.ts'
-import { refusal } from './laws.ts'
+} from '../../../../operators/bandits/index.ts'
+import { refusal } from '../laws.ts'
 
 const base: PolicyDefinitionBody = {
   algorithm: { kind: 'linUcb', variant: 'disjoint', alpha: 0.25 },
@@ -94,11 +95,11 @@ describe('policy definitions', () => {
     expect(policy.kind).toBe('lin-ucb-disjoint')
     expect(policy.dimension).toBe(4)
     expect(policy.propensityKind).toBe('exact')
-    expect(policy.hyperParameters).toEqual([{ name: 'alpha', value: 0.25, probability: 1 }])
+    expect(exploration(policy)).toBe(0.25)
     const theory = createPolicy({ ...base, algorithm: { ...base.algorithm, alpha: 'theory' } })
-    const before = theory.hyperParameters[0]!.value
+    const before = exploration(theory)
     theory.learn({ arm: 'a', vector: Float64Array.of(1, 0, 0), reward: 1, propensity: 1 })
-    expect(theory.hyperParameters[0]!.value).toBeGreaterThan(before)
+    expect(exploration(theory)).toBeGreaterThan(before)
   })
 
   it('are refused for an unknown algorithm', () => {
@@ -106,3 +107,5 @@ describe('policy definitions', () => {
     expect(refusal(() => createPolicy(unknown))).toBe('INVALID_CONFIG')
   })
 })
+
+const exploration = (policy: Policy): number => (policy as TunablePolicy).exploration
