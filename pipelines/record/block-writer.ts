@@ -2,7 +2,7 @@
  * Blocks of one task on their way into ClickHouse: planned in the metadata of a committed position, inserted, committed. Whatever comes
  * between, the block that was planned is the next one to be sent, with the same bytes and token.
  */
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Block } from '../../infra/clickhouse/connect.ts'
 import {
   type BlockRange,
@@ -29,6 +29,9 @@ export interface Recorder {
   /** Names the Kafka cluster. */
   readonly cluster: string
 }
+
+/** A plan that cannot be read back for so long is committed again. */
+const LONGEST_READ_BACK_MS = 1_000
 
 /** Records decoded before the event loop gets its turn. */
 const SLICE = 500
@@ -75,11 +78,38 @@ export class BlockWriter {
       return []
     }
     const plan = new Map(blocks.map(({ topic, from, to }) => [topic, { offset: from, metadata: planTo(to) }]))
-    await this.task.checkpoint({ outputs: [], positions: plan })
+    await this.plan(plan)
     const written: WrittenBlock[] = []
     for (const block of blocks) written.push(await this.insert(block))
     await this.commit(written, false)
     return written
+  }
+
+  /**
+   * Commits a plan, and waits until it can be read back. An acknowledged end is not yet a committed position: a lone broker that dies between the two
+   * may begin again without it (docs/delivery.md), and a block inserted by then would be planned anew, with another range.
+   */
+  private async plan(positions: ReadonlyMap<string, Position>): Promise<void> {
+    const { broker, config } = this.recorder.runtime
+    const { job, partition } = this.task
+    const topics = [...positions.keys()]
+    const isCommitted = async (): Promise<boolean> => {
+      // Whatever stands in the way shows in the next commit, which knows what to do about it.
+      const found = await broker.admin.committed(config.app, job, topics).catch(() => undefined)
+      if (found === undefined) return false
+      return topics.every((topic) => {
+        const { offset, metadata } = found.get(topic)?.get(partition) ?? { offset: -1, metadata: '' }
+        const planned = positions.get(topic)!
+        return offset === planned.offset && metadata === planned.metadata
+      })
+    }
+    for (;;) {
+      await this.task.checkpoint({ outputs: [], positions })
+      for (let wait = 5; wait < LONGEST_READ_BACK_MS; wait *= 2) {
+        if (await isCommitted()) return
+        await sleep(wait, undefined, { signal: this.signal })
+      }
+    }
   }
 
   private async commit(written: readonly WrittenBlock[], keepBatch: boolean): Promise<void> {

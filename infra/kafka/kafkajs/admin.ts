@@ -109,7 +109,11 @@ class KafkajsAdapterAdmin implements ClosableAdmin {
     }
     return this.#ask(async () => {
       await cluster.addMultipleTargetTopics([topic])
-      const [earliest, latest] = await Promise.all([list(true), list(false)])
+      const [earliest, latest] = await Promise.all([list(true), list(false)]).catch(async (error) => {
+        // A leader that has moved: kafkajs would go on asking the former one until what it knows grows old.
+        await cluster.refreshMetadata()
+        throw error
+      })
       const found = partitions.map(({ partition }) => ({
         partition,
         earliest: earliest.get(partition),
