@@ -47,6 +47,14 @@ export interface LearningInput {
   readonly hyperParameters?: readonly HyperParameter[]
 }
 
+/** What a policy makes of each arm, before any exploration; arms.length numbers each. */
+export interface ArmEstimates {
+  /** Expected rewards. */
+  readonly estimates: Float64Array
+  /** Widths of their confidence, in units of the reward and without the exploration's factor. */
+  readonly widths: Float64Array
+}
+
 export interface Policy {
   /** `lin-ucb-disjoint`, … : names the algorithm and the layout of its snapshot. */
   readonly kind: string
@@ -72,6 +80,8 @@ export interface Policy {
    * @throws MillraceError as `learn` and `decide`: the state is then untouched.
    */
   observe?(input: DecisionInput, outcome: LearningInput): void
+  /** What it makes of the arms, for people; copies. Only where it has estimates. @throws MillraceError as `decide` */
+  explain?(input: DecisionInput): ArmEstimates
   /** The whole state as bytes: `restore(snapshot())` is the identity, to the last bit. */
   snapshot(): Uint8Array
   /** @throws MillraceError SNAPSHOT_CORRUPT, SNAPSHOT_MISMATCH: the state is then untouched. */
@@ -80,6 +90,8 @@ export interface Policy {
 
 /** A policy whose state is a sum, so that parts folded apart can be added. */
 export interface MergeablePolicy extends Policy {
+  /** False where its options make the state no sum: `merge` then refuses (SNAPSHOT_MISMATCH). */
+  readonly mergeable?: boolean
   /** Adds another part's sums to this one's; exact up to the order of floating-point additions. */
   merge(other: MergeablePolicy): void
 }

@@ -18,7 +18,9 @@ export const checkReward = (reward: Reward): Fault | null =>
   Number.isFinite(reward.value) ? null : { code: 'NON_FINITE_NUMBER', message: `value is ${reward.value}` }
 
 /** Null where the decision is fit to be joined and learned from. */
-export const checkDecision = (decision: Decision): Fault | null => {
+export const checkDecision = (
+  decision: Pick<Decision, 'arms' | 'arm' | 'probabilities' | 'propensity' | 'vector'>,
+): Fault | null => {
   const { arms, arm, probabilities, propensity, vector } = decision
   if (probabilities.length !== arms.length) {
     return {

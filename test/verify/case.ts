@@ -69,6 +69,13 @@ export class Comparison {
     } else this.#compare(quantity, place, tolerance, found, wanted)
   }
 
+  /** Compares two numbers under a tolerance that follows from them, not from the index. */
+  within(quantity: string, where: string, found: number, expected: number, tolerance: number): void {
+    const error = found === expected ? 0 : Math.abs(found - expected) / tolerance
+    if (!(error <= 1)) this.fail(`${where}.${quantity}: ${found}, not within ${tolerance} of ${expected}`)
+    this.#errors.set(quantity, Math.max(this.#errors.get(quantity) ?? 0, error))
+  }
+
   #compare(
     quantity: string,
     place: string,

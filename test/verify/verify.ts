@@ -4,15 +4,32 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { verifyAttackRewards } from './attack-rewards.ts'
 import { type CaseKind, Comparison, isRecord, type ReferenceCase } from './case.ts'
+import { verifyExp3 } from './exp3.ts'
+import { verifyLinTs } from './lints.ts'
 import { verifyLinUcb } from './linucb.ts'
 import { verifyPartitioner } from './murmur2-partition.ts'
+import { verifyOffPolicy } from './ope.ts'
+import { verifyRobust } from './robust.ts'
+import { verifyTableAttack, verifyTableRegret } from './tables.ts'
 import { verifyTheoreticalAlpha } from './theory-alpha.ts'
+import { verifyTuning } from './tuning.ts'
+import { verifyUcbGlm } from './ucb-glm.ts'
 
 /** The kinds that can be run. */
 export const KINDS: Readonly<Record<string, CaseKind>> = {
+  'attack-rewards': verifyAttackRewards,
+  lints: verifyLinTs,
+  exp3: verifyExp3,
   linucb: verifyLinUcb,
+  ope: verifyOffPolicy,
+  'robust-bandit': verifyRobust,
+  'tl-syndicated-linucb': verifyTuning,
+  'table-attack': verifyTableAttack,
+  'table-regret': verifyTableRegret,
   'theory-alpha': verifyTheoreticalAlpha,
+  'ucb-glm': verifyUcbGlm,
   'murmur2-partition': verifyPartitioner,
 }
 

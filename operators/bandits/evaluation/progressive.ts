@@ -1,103 +1,120 @@
 /**
  * Progressive evaluation: what another policy would have earned on a log, learning as it goes. For each outcome with its request, first the other
- * policy's probability of the logged arm is taken at its state then, weighed against the logged propensity, and then it learns that outcome, so no outcome
+ * policy's probabilities are taken at its state then, weighed against the logged propensity, and then it learns that outcome, so no outcome
  * is judged by a state that has seen it (Blum, Kalai and Langford 1999; Dudík et al. 2012).
  *
- * The other policy sees the request through its own features; it learns the logged arm's vector, the reward and the logged propensity. Outcomes are
- * learned as they come, also by a policy that would be split when live. It only ever learns the arms that the log took, so a policy that would have
- * gathered other outcomes had it been live is judged by what the log taught it.
- * Cost: a decision and an outcome a step.
+ * The other policy sees the request through its own features; it learns the logged arm's vector, the reward and the logged propensity, as an outcome of
+ * somebody else's decision where that makes a difference to it (`observe`). Outcomes are learned as they come, also by a policy that would be split when
+ * live. It only ever learns the arms that the log took, so a policy that would have gathered other outcomes had it been live is judged by what the
+ * log taught it. Beside it a model of the reward learns the same outcomes, for DR.
+ * Cost: a decision, a prediction, and an outcome learned twice, a step.
  */
 import { type ErrorCode, MillraceError } from '../../../schemas/errors.ts'
 import type { DecisionRequest, Outcome } from '../../../schemas/generated/events.ts'
+import { type FeatureRequest, featureParts } from '../../streams/featurize.ts'
 import { decisionOutput } from '../decision-output.ts'
+import type { DecisionInput } from '../policy.ts'
 import type { LivePolicy } from '../state/policy-table.ts'
-import { OffPolicyEstimator, type OffPolicyReport } from './off-policy.ts'
+import { type EvaluationOptions, type EvaluationReport, OffPolicyEvaluation } from './evaluation.ts'
+import { RewardModel } from './reward-model.ts'
+import type { LoggedStep } from './support.ts'
 
-export interface ProgressiveReport extends OffPolicyReport {
-  /** Outcomes neither evaluated nor learned, by code. */
-  readonly refused: ReadonlyMap<ErrorCode, number>
-  /** Outcomes evaluated that the other policy refused to learn (a new arm beyond `maxArms`, an overflow), by code. */
+/** A logged step with the name of its request: an `Outcome` is one. */
+export interface LoggedOutcome extends LoggedStep {
+  readonly requestId: string
+}
+
+/** What was to be decided: a `DecisionRequest` is one. */
+export interface LoggedRequest extends FeatureRequest {
+  readonly requestId: string
+}
+
+export interface ProgressiveReport extends EvaluationReport {
+  /** Outcomes evaluated that the other policy refused to learn (an overflow), by code. */
   readonly unlearned: ReadonlyMap<ErrorCode, number>
 }
 
-/** How far the logged probabilities may be from summing to 1. */
-const SUM_TOLERANCE = 1e-6
-
 export class ProgressiveEvaluation {
   readonly #entry: LivePolicy
-  readonly #estimator = new OffPolicyEstimator()
-  readonly #refused = new Map<ErrorCode, number>()
+  readonly #evaluation: OffPolicyEvaluation
+  readonly #model: RewardModel
   readonly #unlearned = new Map<ErrorCode, number>()
   #output = decisionOutput(16)
 
   /** @param entry the other policy, without experience; its state is changed, so it must be nobody else's */
-  constructor(entry: LivePolicy) {
+  constructor(entry: LivePolicy, options: EvaluationOptions = {}) {
     this.#entry = entry
+    this.#evaluation = new OffPolicyEvaluation(options)
+    const shared = featureParts(entry.definition.features).arm !== undefined
+    const { dimension } = entry.featurizer
+    this.#model = new RewardModel({ variant: shared ? 'shared' : 'disjoint', dimension })
   }
 
-  /** Evaluates an outcome and learns it, or counts it under the code for which it cannot be taken. */
-  step(request: DecisionRequest, outcome: Outcome): void {
-    try {
-      this.#take(request, outcome)
-    } catch (error) {
-      if (!(error instanceof MillraceError)) throw error
-      this.refuse(error.code)
-    }
+  /**
+   * Evaluates an outcome and learns it, or counts it under the code for which it cannot be taken.
+   * @returns the weight of the logged arm, π(a|x)/p; null where it is refused
+   */
+  step(request: LoggedRequest | DecisionRequest, outcome: LoggedOutcome | Outcome): number | null {
+    return this.#orRefuse(() => {
+      requireSame(request, outcome)
+      return this.#take(this.#entry.featurizer(request), outcome)
+    })
+  }
+
+  /** As `step`, for arms whose vectors are known already. */
+  stepFeaturized(input: DecisionInput, outcome: LoggedOutcome): number | null {
+    return this.#orRefuse(() => this.#take(input, outcome))
   }
 
   /** Counts an outcome that did not get as far as `step` (its request is gone, its record cannot be read). */
   refuse(code: ErrorCode): void {
-    count(this.#refused, code)
+    this.#evaluation.refuse(code)
   }
 
   get report(): ProgressiveReport {
-    return { ...this.#estimator.report, refused: new Map(this.#refused), unlearned: new Map(this.#unlearned) }
+    return { ...this.#evaluation.report, unlearned: new Map(this.#unlearned) }
+  }
+
+  #orRefuse(take: () => number): number | null {
+    try {
+      return take()
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error
+      this.refuse(error.code)
+      return null
+    }
   }
 
   /** @throws MillraceError for an outcome that cannot be evaluated: nothing has then changed */
-  #take(request: DecisionRequest, outcome: Outcome): void {
-    const { policy, featurizer, random } = this.#entry
-    requireSound(request, outcome)
-    const input = featurizer(request)
+  #take(input: DecisionInput, outcome: LoggedOutcome): number {
+    const { policy, random } = this.#entry
     const { arms, vectors } = input
-    const taken = arms.indexOf(outcome.arm)
-    if (taken < 0) throw new MillraceError('UNKNOWN_ARM', `the request has no arm '${outcome.arm}'`)
-    if (this.#output.probabilities.length < arms.length) {
-      this.#output = decisionOutput(2 * arms.length)
-    }
-    random.reseed(request.requestId)
+    if (this.#output.probabilities.length < arms.length) this.#output = decisionOutput(2 * arms.length)
+    random.reseed(outcome.requestId)
     policy.decide(input, random.uniform, this.#output)
-    const { reward, propensity } = outcome
-    this.#estimator.add(this.#output.probabilities[taken]! / propensity, reward)
+    const predictions = this.#model.predict(input)
+    const target = { arms, probabilities: this.#output.probabilities }
+    const taken = this.#evaluation.take(outcome, target, predictions)
+    const { arm, reward, propensity } = outcome
+    const weight = this.#output.probabilities[taken]! / propensity
     const vector = vectors.subarray(taken * policy.dimension, (taken + 1) * policy.dimension)
+    this.#model.learn(arm, vector, reward)
     try {
-      policy.learn({ arm: outcome.arm, vector, reward, propensity })
+      if (policy.observe === undefined) policy.learn({ arm, vector, reward, propensity })
+      else policy.observe(input, { arm, vector, reward, propensity })
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
-      count(this.#unlearned, error.code)
+      this.#unlearned.set(error.code, (this.#unlearned.get(error.code) ?? 0) + 1)
     }
+    return weight
   }
 }
 
-/** @throws MillraceError INVALID_EVENT, INVALID_PROPENSITY, NON_FINITE_NUMBER */
-const requireSound = (request: DecisionRequest, outcome: Outcome): void => {
-  const { requestId, propensity, probabilities, reward } = outcome
-  if (request.requestId !== requestId) {
-    throw new MillraceError(
-      'INVALID_EVENT',
-      `the outcome of "${requestId}" points at the request "${request.requestId}"`,
-    )
-  }
-  if (!(propensity > 0 && propensity <= 1))
-    throw new MillraceError('INVALID_PROPENSITY', `propensity: ${propensity} is not in (0, 1]`)
-  let sum = 0
-  for (const probability of probabilities) sum += probability
-  if (!(Math.abs(sum - 1) <= SUM_TOLERANCE))
-    throw new MillraceError('INVALID_PROPENSITY', `probabilities: they sum to ${sum}, not to 1`)
-  if (!Number.isFinite(reward)) throw new MillraceError('NON_FINITE_NUMBER', `reward: ${reward}`)
-}
-
-const count = (counts: Map<ErrorCode, number>, code: ErrorCode): void => {
-  counts.set(code, (counts.get(code) ?? 0) + 1)
+/** @throws MillraceError INVALID_EVENT */
+const requireSame = (request: LoggedRequest, outcome: LoggedOutcome): void => {
+  if (request.requestId === outcome.requestId) return
+  throw new MillraceError(
+    'INVALID_EVENT',
+    `the outcome of "${outcome.requestId}" points at the request "${request.requestId}"`,
+  )
 }

@@ -4,17 +4,28 @@
  *   disjoint  every arm has a regression of its own over the context: for arms known by name
  *   shared    one regression over vectors that describe context and arm: for arms that come and go
  *
- * What LinUCB, LinTS, ε-greedy and SquareCB learn; they differ in what they make of it. An arm never learned has the estimate 0 and the variance |x|²/λ.
+ * What LinUCB, LinTS, ε-greedy and SquareCB learn; they differ in what they make of it. An arm never learned has the variance |x|²/λ and the estimate 0,
+ * or, with a pooled prior, that of a regression over all arms, whose θ of the moment it also takes along when it is first learned.
+ *
+ * A disjoint model holds at most `maxArms`: a further one takes the place of the arm learned least recently. That order is kept from when more than half
+ * of them are in use; until then arms count in the order in which they were first learned, and a snapshot need not say it. With `forgetting`, see
+ * discounted-ridge.ts and windowed-ridge.ts.
+ *
  * Cost: a prediction d²/2 multiplications an arm, an outcome about 2d²; memory d² numbers a regression. Nothing is allocated an event.
  */
 import { MillraceError } from '../../../schemas/errors.ts'
 import type { DecisionInput, LearningInput } from '../policy.ts'
 import { decodeSnapshot, encodeSnapshot } from '../state/snapshot-format.ts'
-import { RidgeRegressions } from './ridge.ts'
+import { DiscountedRegressions } from './discounted-ridge.ts'
+import type { Forgetting } from './linear-options.ts'
+import { Recency } from './recency.ts'
+import { POOLED, type RidgeOptions, RidgeRegressions } from './ridge.ts'
+import { WindowedRegressions } from './windowed-ridge.ts'
 
-/** The one regression of the shared variant. */
-const SHARED = 0
+/** The regression of all arms: the only one of the shared variant, or the prior of the others. */
+const ALL = POOLED
 
+/** Options checked by `requireLinearOptions`. */
 export interface LinearModelOptions {
   /** Names the policy and the layout of its snapshot. */
   readonly kind: string
@@ -23,18 +34,30 @@ export interface LinearModelOptions {
   readonly lambda: number
   readonly maxArms: number
   readonly refreshEvery: number
+  readonly prior?: 'zero' | 'pooled'
+  readonly forgetting?: Forgetting
 }
 
 export class LinearModel {
+  /** The policy's kind, followed by prior and forgetting where they are not the plain ones: `lin-ucb-disjoint+pooled+window(500)`. */
   readonly kind: string
   readonly dimension: number
   readonly lambda: number
+  /** Whether the state is a sum, so that `merge` can add another part's: without prior and without forgetting. */
+  readonly mergeable: boolean
   readonly #shared: boolean
+  readonly #pooled: boolean
   readonly #maxArms: number
+  /** The number of the first arm's regression. */
+  readonly #first: number
   readonly #regressions: RidgeRegressions
-  /** Arm → its regression, in the order in which arms were first learned; empty where shared. */
-  #arms = new Map<string, number>()
+  /** Arm → its regression; empty where shared. */
+  readonly #arms = new Map<string, number>()
+  /** The arms in the order of their regressions, and in that in which they were learned last. */
+  #names: string[] = []
+  readonly #recency = new Recency()
   #learned = 0
+  #evicted = 0
 
   /** Of the decision's arms that were learned before: their regressions, their places, θᵀx and xᵀV⁻¹x. */
   #rows = new Int32Array(0)
@@ -44,13 +67,17 @@ export class LinearModel {
 
   /** @param options checked by the policy */
   constructor(options: LinearModelOptions) {
-    this.kind = options.kind
+    const { prior = 'zero', forgetting = 'never' } = options
+    this.kind = options.kind + layoutOf(prior, forgetting)
     this.dimension = options.dimension
     this.lambda = options.lambda
+    this.mergeable = prior === 'zero' && forgetting === 'never'
     this.#shared = options.variant === 'shared'
-    this.#regressions = new RidgeRegressions(options)
-    this.#maxArms = Math.min(options.maxArms, this.#regressions.limit)
-    if (this.#shared) this.#regressions.add()
+    this.#pooled = prior === 'pooled'
+    this.#first = this.#shared || this.#pooled ? 1 : 0
+    this.#regressions = regressionsOf({ ...options, pooled: this.#pooled }, forgetting)
+    this.#maxArms = Math.min(options.maxArms, this.#regressions.limit - this.#first)
+    if (this.#first > 0) this.#regressions.open()
   }
 
   get learned(): number {
@@ -59,13 +86,19 @@ export class LinearModel {
 
   /** Arms forgotten to make room for others. */
   get evicted(): number {
-    return 0
+    return this.#evicted
   }
 
-  /** θ of an arm, a copy; zeros for an arm never learned. The shared variant has one θ for all. */
+  /** θ of an arm, a copy; zeros, or the prior, for an arm never learned. The shared variant has one θ for all. */
   theta(arm = ''): Float64Array {
-    const at = this.#shared ? SHARED : this.#arms.get(arm)
-    return at === undefined ? new Float64Array(this.dimension) : this.#regressions.thetaOf(at)
+    const at = this.#shared ? ALL : this.#arms.get(arm)
+    if (at !== undefined) return this.#regressions.thetaOf(at)
+    return this.#pooled ? this.#regressions.thetaOf(ALL) : new Float64Array(this.dimension)
+  }
+
+  /** Copies θ and the packed V⁻¹ of the shared variant's regression. */
+  copyPosterior(theta: Float64Array, inverse: Float64Array): void {
+    this.#regressions.copy(ALL, theta, inverse)
   }
 
   /**
@@ -84,9 +117,9 @@ export class LinearModel {
     const places = this.#places
     let known = 0
     for (let a = 0; a < count; a++) {
-      const row = this.#shared ? SHARED : this.#arms.get(arms[a]!)
+      const row = this.#shared ? ALL : this.#arms.get(arms[a]!)
       if (row === undefined) {
-        estimates[a] = 0
+        estimates[a] = this.#pooled ? this.#regressions.estimate(ALL, vectors, a * d) : 0
         variances[a] = squaredLength(vectors, a * d, d) / this.lambda
       } else {
         rows[known] = row
@@ -109,72 +142,108 @@ export class LinearModel {
 
   /**
    * Folds one outcome into the state.
-   * @throws MillraceError WRONG_DIMENSION, NON_FINITE_NUMBER, INVALID_PROPENSITY; UNKNOWN_ARM for a new arm beyond `maxArms`.
+   * @throws MillraceError WRONG_DIMENSION, NON_FINITE_NUMBER, INVALID_PROPENSITY: the state is then untouched
    */
   learn({ arm, vector, reward, propensity }: LearningInput): void {
     requireOutcome(vector, propensity, this.dimension)
-    const at = this.#shared ? SHARED : (this.#arms.get(arm) ?? -1)
-    if (at < 0 && this.#arms.size >= this.#maxArms) {
-      throw new MillraceError(
-        'UNKNOWN_ARM',
-        `arm '${arm}' is new, and the policy holds all of its ${this.#arms.size} arms`,
-      )
+    const at = this.#shared ? ALL : this.#arms.get(arm)
+    if (at === undefined) {
+      // Refused before anything gives way.
+      const replaced = this.#arms.size < this.#maxArms ? -1 : this.#recency.oldest
+      this.#begin(arm, this.#regressions.update(-1, vector, reward, replaced))
+    } else {
+      this.#regressions.update(at, vector, reward)
+      if (this.#scarce) this.#recency.touch(at)
     }
-    const row = this.#regressions.update(at, vector, reward)
-    if (at < 0) this.#arms.set(arm, row)
     this.#learned++
   }
 
   snapshot(): Uint8Array {
-    const body = { learned: this.#learned, names: [...this.#arms.keys()] }
-    return encodeSnapshot(this, body, this.#regressions.arrays)
+    const body = { learned: this.#learned, names: this.#names }
+    const arrays = this.#regressions.arrays
+    if (!this.#scarce && this.#evicted === 0) return encodeSnapshot(this, body, arrays)
+    return encodeSnapshot(this, body, [...arrays, Float64Array.of(this.#evicted, ...this.#recency)])
   }
 
   /** @throws MillraceError SNAPSHOT_CORRUPT, SNAPSHOT_MISMATCH: the state is then untouched */
   restore(bytes: Uint8Array): void {
-    const rows = (names: number): number => (this.#shared ? 1 : names)
     const regressions = this.#regressions
-    const state = decodeSnapshot(bytes, this, (names) => regressions.stateLength(rows(names)))
-    regressions.reset(rows(state.names.length))
-    state.fill(regressions.arrays)
-    this.#arms = new Map(state.names.map((name, row) => [name, row]))
-    this.#learned = state.learned
+    let ordered = false
+    const state = decodeSnapshot(bytes, this, (names, left, learned) => {
+      const numbers = regressions.stateLength(this.#first + names, learned)
+      ordered = left > numbers
+      return ordered ? numbers + 1 + names : numbers
+    })
+    const { names, learned } = state
+    regressions.reset(this.#first + names.length, learned)
+    const order = new Float64Array(ordered ? 1 + names.length : 0)
+    state.fill([...regressions.arrays, order])
+    regressions.resume()
+    this.#learned = learned
+    this.#evicted = order[0] ?? 0
+    this.#names = [...names]
+    this.#arms.clear()
+    names.forEach((name, n) => void this.#arms.set(name, this.#first + n))
+    this.#recency.clear()
+    // An order that this model would not keep is none: what it writes must say all that it knows.
+    if (ordered && (this.#scarce || this.#evicted > 0))
+      for (const row of order.subarray(1)) this.#recency.append(row)
+    else for (const row of this.#arms.values()) this.#recency.append(row)
   }
 
   /**
-   * Adds another part's sums; arms new here are added in the order of the other part.
-   * @throws MillraceError SNAPSHOT_MISMATCH where the other is of another kind, dimension or λ; NON_FINITE_NUMBER where a sum would
-   * overflow; UNKNOWN_ARM beyond `maxArms`. The state is then untouched.
+   * Adds another part's sums, its arms in the order in which they were learned last. Exact, or refused.
+   * @throws MillraceError SNAPSHOT_MISMATCH where the other is of another kind, dimension or λ, or the state is no sum; NON_FINITE_NUMBER where
+   * a sum would overflow; UNKNOWN_ARM where there would be more than `maxArms`, or a part has evicted arms. The state is then untouched.
    */
   merge(other: LinearModel): void {
-    const { kind, dimension, lambda } = this
+    const { kind, dimension, lambda, mergeable } = this
+    if (!mergeable) throw new MillraceError('SNAPSHOT_MISMATCH', `merge: the state of ${kind} is no sum`)
     if (other.kind !== kind || other.dimension !== dimension || other.lambda !== lambda) {
       throw new MillraceError('SNAPSHOT_MISMATCH', `merge: ${other.kind} is not the same policy as ${kind}`)
     }
     const mine = this.#regressions
     const theirs = other.#regressions
-    const arms = this.#shared ? [['', SHARED] as const] : [...other.#arms]
-    const rowOf = (arm: string): number => (this.#shared ? SHARED : (this.#arms.get(arm) ?? -1))
+    const parts = this.#shared ? [ALL] : [...other.#recency]
+    const armOf = (row: number): string => (this.#shared ? '' : other.#names[row]!)
+    const rowOf = (arm: string): number => (this.#shared ? ALL : (this.#arms.get(arm) ?? -1))
     let fresh = 0
-    for (const [arm, from] of arms) {
-      const at = rowOf(arm)
+    for (const from of parts) {
+      const at = rowOf(armOf(from))
       if (at < 0) fresh++
-      else if (!mine.canAdd(at, theirs, from)) {
-        throw new MillraceError('NON_FINITE_NUMBER', `merge: the sums of arm '${arm}' would overflow`)
-      }
+      else if (!mine.canAdd(at, theirs, from))
+        throw new MillraceError('NON_FINITE_NUMBER', `merge: the sums of arm '${armOf(from)}' would overflow`)
     }
-    if (this.#arms.size + fresh > this.#maxArms) {
+    if (this.#arms.size + fresh > this.#maxArms || this.#evicted + other.#evicted > 0)
       throw new MillraceError('UNKNOWN_ARM', `merge: more than ${this.#maxArms} arms`)
-    }
-    for (const [arm, from] of arms) {
-      let at = rowOf(arm)
+    for (const from of parts) {
+      let at = rowOf(armOf(from))
       if (at < 0) {
-        at = mine.add()
-        this.#arms.set(arm, at)
-      }
+        at = mine.open()
+        this.#begin(armOf(from), at)
+      } else if (this.#scarce) this.#recency.touch(at)
       mine.merge(at, theirs, from)
     }
     this.#learned += other.#learned
+  }
+
+  /** Whether more than half of the places are taken, so that the order in which arms are learned is kept. */
+  get #scarce(): boolean {
+    return 2 * this.#arms.size > this.#maxArms
+  }
+
+  /** A new arm has regression `row`, which was another's if it is on the list. */
+  #begin(arm: string, row: number): void {
+    const n = row - this.#first
+    const former = this.#names[n]
+    if (former === undefined) this.#recency.append(row)
+    else {
+      this.#arms.delete(former)
+      this.#evicted++
+      this.#recency.touch(row)
+    }
+    this.#names[n] = arm
+    this.#arms.set(arm, row)
   }
 
   #reserve(count: number): void {
@@ -184,6 +253,24 @@ export class LinearModel {
     this.#rows = new Int32Array(2 * count)
     this.#places = new Int32Array(2 * count)
   }
+}
+
+const regressionsOf = (options: RidgeOptions, forgetting: Forgetting): RidgeRegressions => {
+  if (forgetting === 'never') return new RidgeRegressions(options)
+  return 'discount' in forgetting
+    ? new DiscountedRegressions(options, forgetting.discount)
+    : new WindowedRegressions(options, forgetting.window)
+}
+
+/** What a kind adds for a prior and a way of forgetting: states under others are not to be mixed up. */
+const layoutOf = (prior: 'zero' | 'pooled', forgetting: Forgetting): string => {
+  const memory =
+    forgetting === 'never'
+      ? ''
+      : 'discount' in forgetting
+        ? `+discount(${forgetting.discount})`
+        : `+window(${forgetting.window})`
+  return (prior === 'pooled' ? '+pooled' : '') + memory
 }
 
 /** The number of arms of a decision. @throws MillraceError EMPTY_ARMS, WRONG_DIMENSION */

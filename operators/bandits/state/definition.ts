@@ -5,16 +5,11 @@
 import { createHash } from 'node:crypto'
 import { MillraceError } from '../../../schemas/errors.ts'
 import { type FeaturesDefinition, featureDimension, featureParts } from '../../streams/featurize.ts'
-import { type LinUcbOptions, linUcb } from '../policies/lin-ucb.ts'
 import type { Policy } from '../policy.ts'
+import { type AlgorithmDefinition, algorithmState, createAlgorithm } from './algorithms.ts'
 import { partsOf } from './split.ts'
 
-/** LinUCB; its dimension is that of the features. */
-export interface LinUcbDefinition extends Omit<LinUcbOptions, 'dimension' | 'explorationFloor'> {
-  readonly kind: 'linUcb'
-}
-
-export type AlgorithmDefinition = LinUcbDefinition
+export type * from './algorithms.ts'
 
 /** What a version of a policy is. */
 export interface PolicyDefinitionBody {
@@ -31,48 +26,30 @@ export interface PolicyDefinitionBody {
 /** A policy without experience. @throws MillraceError INVALID_CONFIG naming the path */
 export const createPolicy = (definition: PolicyDefinitionBody): Policy => {
   const { algorithm, features, explorationFloor } = definition
-  if (algorithm.kind !== 'linUcb') {
-    throw new MillraceError(
-      'INVALID_CONFIG',
-      `algorithm.kind: '${String(algorithm.kind)}' is unknown; known is 'linUcb'`,
-    )
-  }
-  const { kind: _, ...options } = algorithm
-  const policy = linUcb({
-    ...options,
-    dimension: featureDimension(features),
-    ...(explorationFloor === undefined ? {} : { explorationFloor }),
-  })
-  requireSplit(definition, policy)
-  return policy
-}
-
-/** @throws MillraceError INVALID_CONFIG where a policy cannot be split as its definition says */
-const requireSplit = (definition: PolicyDefinitionBody, policy: Policy): void => {
   const counts = { partitions: partsOf(definition), mergeEvery: mergeEveryOf(definition) }
   for (const [name, value] of Object.entries(counts)) {
     if (Number.isSafeInteger(value) && value >= 1) continue
     throw new MillraceError('INVALID_CONFIG', `${name}: ${String(value)} is not a whole number from 1`)
   }
-  if (counts.partitions === 1 || 'merge' in policy) return
-  throw new MillraceError(
-    'INVALID_CONFIG',
-    `partitions: a policy of kind '${policy.kind}' cannot be split, since its state is not a sum`,
-  )
+  const dimension = featureDimension(features)
+  return createAlgorithm(algorithm, {
+    dimension,
+    ...(explorationFloor === undefined ? {} : { explorationFloor }),
+  })
 }
 
 /** Of a split policy: outcomes of each part between two merges. */
 export const mergeEveryOf = ({ mergeEvery = 100 }: PolicyDefinitionBody): number => mergeEvery
 
 /**
- * The part of a definition that gives the state its meaning: algorithm, variant, λ, features and how it is split, if it is. Exploration and limits are left out:
- * changing them keeps the state.
+ * The part of a definition that gives the state its meaning: the algorithm with what it learns by, the features, and how it is split, if it is. Exploration is
+ * left out: changing it keeps the state.
  */
 export const statePart = (definition: PolicyDefinitionBody): unknown => {
   const { algorithm, features } = definition
   const { context = null, arm = null, interactions = false, bias = false } = featureParts(features)
   return {
-    algorithm: { kind: algorithm.kind, variant: algorithm.variant, lambda: algorithm.lambda ?? 1 },
+    algorithm: algorithmState(algorithm),
     features: { context, arm, interactions, bias },
     ...(partsOf(definition) === 1
       ? {}

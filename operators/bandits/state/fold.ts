@@ -22,9 +22,11 @@ export interface Fold {
   readonly leftOut: number
   /**
    * Takes a part's outcome, its offset not being below the part's own. Whatever the outcome holds, the fold has then seen it.
-   * @throws MillraceError WRONG_DIMENSION, NON_FINITE_NUMBER, INVALID_PROPENSITY, UNKNOWN_ARM: the outcome changes no number of the state
+   * @throws MillraceError WRONG_DIMENSION, NON_FINITE_NUMBER, INVALID_PROPENSITY: the outcome changes no number of the state
    */
   learn(part: number, offset: number, outcome: Outcome): void
+  /** Passes over a part's outcome that is no business of this state: seen, and nothing learned. */
+  pass(part: number, offset: number): void
   save(): SavedState
   /** @throws MillraceError SNAPSHOT_CORRUPT, SNAPSHOT_MISMATCH: nothing has then changed */
   load(bytes: Uint8Array, offsets: readonly number[]): void
@@ -54,8 +56,13 @@ export class WholeFold implements Fold {
     const vector = this.#vector
     requireDimension(outcome, vector.length)
     for (let i = 0; i < vector.length; i++) vector[i] = outcome.vector[i]!
-    const { arm, reward, propensity } = outcome
-    this.#policy.learn({ arm, vector, reward, propensity })
+    const { arm, reward, propensity, hyperParameters } = outcome
+    if (hyperParameters.length === 0) this.#policy.learn({ arm, vector, reward, propensity })
+    else this.#policy.learn({ arm, vector, reward, propensity, hyperParameters })
+  }
+
+  pass(_part: number, offset: number): void {
+    this.offsets[0] = offset + 1
   }
 
   save(): SavedState {

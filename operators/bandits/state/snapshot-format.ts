@@ -68,13 +68,13 @@ export const encodeSnapshot = (
 
 /**
  * Reads a snapshot and holds it against what is expected; the arrays are left to `fill`, called once all that comes before is known to be right.
- * @param numbers how many numbers a state with so many names has
+ * @param numbers how many numbers a state with so many names and outcomes learned has; where that varies it may go by how many are `left` in the bytes
  * @throws MillraceError SNAPSHOT_CORRUPT where the bytes are damaged; SNAPSHOT_MISMATCH where they are another policy's, format's or kernel's
  */
 export const decodeSnapshot = (
   bytes: Uint8Array,
   expected: SnapshotHeader,
-  numbers: (names: number) => number,
+  numbers: (names: number, left: number, learned: number) => number,
 ): SnapshotBody & { readonly fill: (arrays: readonly Float64Array[]) => void } => {
   const corrupt = (why: string): MillraceError => new MillraceError('SNAPSHOT_CORRUPT', `snapshot: ${why}`)
   const end = bytes.length - 4
@@ -109,7 +109,8 @@ export const decodeSnapshot = (
   const names: string[] = []
   while (names.length < count) names.push(text())
   if (new Set(names).size !== count) throw corrupt('a name appears twice')
-  if (at + 8 * numbers(count) !== end) throw corrupt('its length is not that of its contents')
+  if (at + 8 * numbers(count, (end - at) / 8, learned) !== end)
+    throw corrupt('its length is not that of its contents')
   const fill = (arrays: readonly Float64Array[]): void => {
     let from = at
     for (const array of arrays) {

@@ -8,7 +8,7 @@
  *
  * Promises: the same n and m give the same bytes, however the parts interleave; a state that is a sum agrees with the unsplit fold of the same
  * outcomes to rounding. An outcome that is refused counts as one of the m, so that all followers agree where a generation ends.
- * Cost: that of the unsplit fold and two copies. Memory: (d + 2)·8 bytes and an arm's name an outcome that waits: up to n·m of them, and all by
+ * Cost: that of the unsplit fold and two copies. Memory: (d + 2)·8 bytes, an arm's name and the hyper-parameters an outcome that waits: up to n·m of them, and all by
  * which a part is ahead of the slowest. A part that falls silent holds up all.
  */
 import { MillraceError } from '../../../schemas/errors.ts'
@@ -51,16 +51,28 @@ export class SplitFold implements Fold {
   }
 
   learn(part: number, offset: number, outcome: Outcome): void {
-    this.offsets[part] = offset + 1
-    const block = this.#openBlock(this.#waiting[part]!)
-    block.seen++
-    block.next = offset + 1
+    const block = this.#see(part, offset)
     try {
       requireSound(outcome, this.#vector.length)
       block.add(outcome)
     } finally {
       if (block.seen === this.#mergeEvery) this.#learnGenerations()
     }
+  }
+
+  /** It counts as one of its generation, as one that is refused does. */
+  pass(part: number, offset: number): void {
+    const block = this.#see(part, offset)
+    if (block.seen === this.#mergeEvery) this.#learnGenerations()
+  }
+
+  /** Counts an outcome in the open block of its part. */
+  #see(part: number, offset: number): Waiting {
+    this.offsets[part] = offset + 1
+    const block = this.#openBlock(this.#waiting[part]!)
+    block.seen++
+    block.next = offset + 1
+    return block
   }
 
   save(): SavedState {
@@ -121,13 +133,15 @@ export class SplitFold implements Fold {
     }
   }
 
-  #learnBlock({ arms, vectors, rewards, propensities }: Waiting): void {
+  #learnBlock({ arms, vectors, rewards, propensities, hyperParameters }: Waiting): void {
     const vector = this.#vector
     for (let i = 0; i < arms.length; i++) {
       const start = i * vector.length
       for (let k = 0; k < vector.length; k++) vector[k] = vectors[start + k]!
       try {
-        this.#policy.learn({ arm: arms[i]!, vector, reward: rewards[i]!, propensity: propensities[i]! })
+        const outcome = { arm: arms[i]!, vector, reward: rewards[i]!, propensity: propensities[i]! }
+        const drawn = hyperParameters[i]!
+        this.#policy.learn(drawn.length === 0 ? outcome : { ...outcome, hyperParameters: drawn })
       } catch (error) {
         if (!(error instanceof MillraceError)) throw error
         this.leftOut++
@@ -146,6 +160,7 @@ class Waiting {
   seen = 0
   next = 0
   readonly arms: string[] = []
+  readonly hyperParameters: Outcome['hyperParameters'][] = []
   vectors: Float64Array
   rewards: Float64Array
   propensities: Float64Array
@@ -158,7 +173,7 @@ class Waiting {
     this.propensities = new Float64Array(8)
   }
 
-  add({ arm, vector, reward, propensity }: Outcome): void {
+  add({ arm, vector, reward, propensity, hyperParameters }: Outcome): void {
     const at = this.arms.length
     if (at === this.rewards.length) {
       this.vectors = doubled(this.vectors)
@@ -170,11 +185,13 @@ class Waiting {
     this.rewards[at] = reward
     this.propensities[at] = propensity
     this.arms.push(arm)
+    this.hyperParameters.push(hyperParameters)
   }
 
   clear(): void {
     this.seen = 0
     this.arms.length = 0
+    this.hyperParameters.length = 0
   }
 }
 

@@ -2,13 +2,14 @@
 import {
   canonicalJson,
   definitionHash,
+  type LinUcbDefinition,
   type PolicyDefinitionBody,
   stateHash,
 } from '../../../operators/bandits/state/definition.ts'
 import type { DecisionRequest, Outcome, PolicyDefinition } from '../../../schemas/generated/events.ts'
 import { decisionAt } from '../streams/events.ts'
 
-export const body = (of: Partial<PolicyDefinitionBody['algorithm']> = {}): PolicyDefinitionBody => ({
+export const body = (of: Partial<LinUcbDefinition> = {}): PolicyDefinitionBody => ({
   algorithm: { kind: 'linUcb', variant: 'disjoint', alpha: 0.25, lambda: 1, ...of },
   features: { dense: 2 },
   explorationFloor: 0.1,

@@ -8,6 +8,7 @@ import { decisionOutput } from '../../../operators/bandits/decision-output.ts'
 import type {
   DecisionInput,
   DecisionOutput,
+  HyperParameter,
   LearningInput,
   MergeablePolicy,
   Policy,
@@ -22,19 +23,32 @@ export interface PolicyLaws {
   readonly make: () => Policy
   /** The uniform floor it was made with. */
   readonly explorationFloor: number
+  /** Rewards it takes; default: any from −10 to 10. */
+  readonly reward?: fc.Arbitrary<number>
+  /** What outcomes say of their hyper-parameters; default: nothing. */
+  readonly hyperParameters?: fc.Arbitrary<readonly HyperParameter[]>
+  /** Numbers that a decision draws from that of the arm on; default 1, the arm alone. */
+  readonly lastDraws?: number
+  /** Whether a choice among these arms may rest on their order; default: where the scores that a policy shows are equal. */
+  readonly tied?: (policy: Policy, decision: DecisionInput) => boolean
 }
 
-export const describePolicyLaws = (name: string, { make, explorationFloor }: PolicyLaws): void => {
-  const { dimension } = make()
-  const number = fc.double({ min: -10, max: 10, noNaN: true })
+/** Outcomes and decisions of so many features, made of such numbers. */
+const arbitraries = (
+  dimension: number,
+  number: fc.Arbitrary<number>,
+  reward: fc.Arbitrary<number> = number,
+  hyperParameters: fc.Arbitrary<readonly HyperParameter[]> = fc.constant([]),
+) => {
   const vector = fc
     .array(number, { minLength: dimension, maxLength: dimension })
     .map((values) => Float64Array.from(values))
   const outcome: fc.Arbitrary<LearningInput> = fc.record({
     arm: fc.constantFrom(...ARMS),
     vector,
-    reward: number,
+    reward,
     propensity: fc.double({ min: 0.001, max: 1, noNaN: true }),
+    hyperParameters,
   })
   const outcomes = fc.array(outcome, { maxLength: 60 })
   const input: fc.Arbitrary<DecisionInput> = fc
@@ -47,6 +61,28 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
       })
       return { arms, vectors }
     })
+  return { outcome, outcomes, input }
+}
+
+export const describePolicyLaws = (name: string, laws: PolicyLaws): void => {
+  const { make, explorationFloor, reward, hyperParameters } = laws
+  const { dimension, propensityKind } = make()
+  const { outcome, outcomes, input } = arbitraries(
+    dimension,
+    fc.double({ min: -10, max: 10, noNaN: true }),
+    reward,
+    hyperParameters,
+  )
+  // Where scores are drawn around estimates: numbers of one size, so that no difference is lost beside what is drawn.
+  const evenly =
+    propensityKind === 'exact'
+      ? { outcomes, input }
+      : arbitraries(
+          dimension,
+          fc.integer({ min: -1_000, max: 1_000 }).map((n) => n / 100),
+          reward,
+          hyperParameters,
+        )
 
   const taught = (stream: readonly LearningInput[]): Policy => {
     const policy = make()
@@ -81,9 +117,15 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
           const policy = taught(stream)
           const draws = 2_000
           const taken = new Float64Array(decision.arms.length)
-          let output = decisionOutput(decision.arms.length)
+          const output = decisionOutput(decision.arms.length)
+          const random = new Xoshiro128()
+          const drawnBefore = drawsOf(policy, decision) - (laws.lastDraws ?? 1)
           for (let i = 0; i < draws; i++) {
-            output = decided(policy, decision, (i + 0.5) / draws)
+            // The same draws of the posterior every time, and every arm's share of those of the arm.
+            random.seed(1, 2, 3, 4)
+            let drawn = 0
+            const uniform = () => (drawn++ < drawnBefore ? random.uniform() : (i + 0.5) / draws)
+            policy.decide(decision, uniform, output)
             taken[output.arm]! += 1 / draws
           }
           taken.forEach((share, a) => {
@@ -117,6 +159,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
           for (const each of stream.slice(cut)) second.learn(each)
           expect(second.snapshot()).toEqual(whole.snapshot())
           expect(second.learned).toBe(whole.learned)
+          expect(second.evicted).toBe(whole.evicted)
           expect(decided(second, decision, 0.3)).toEqual(decided(whole, decision, 0.3))
         }),
       )
@@ -147,7 +190,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
 
     it('gives an arm the same probability wherever it stands among the arms', () => {
       fc.assert(
-        fc.property(outcomes, input, fc.nat(), (stream, decision, seed) => {
+        fc.property(evenly.outcomes, evenly.input, fc.nat(), (stream, decision, seed) => {
           const policy = taught(stream)
           const order = shuffled(decision.arms.length, seed)
           const permuted = {
@@ -160,7 +203,9 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
           const there = decided(policy, permuted, 0.5)
           const best = decision.arms[here.ranking[0]!]!
           // Equal scores go to the arm named first: only then may the order matter.
-          fc.pre(best === permuted.arms[there.ranking[0]!] || !tied(policy, decision, here))
+          const sameBest = best === permuted.arms[there.ranking[0]!]
+          if (laws.tied !== undefined) fc.pre(!laws.tied(policy, decision))
+          else fc.pre((sameBest && policy.propensityKind === 'exact') || !tied(policy, decision, here))
           const byArm = new Map(permuted.arms.map((arm, a) => [arm, there.probabilities[a]]))
           decision.arms.forEach((arm, a) => {
             expect(byArm.get(arm)).toBe(here.probabilities[a])
@@ -247,7 +292,7 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
             maxLength: dimension,
           })
           .map((values) => Float64Array.from(values)),
-        reward: fc.double({ noNaN: true, noDefaultInfinity: true }),
+        reward: reward ?? fc.double({ noNaN: true, noDefaultInfinity: true }),
         propensity: fc.constant(1),
       })
       fc.assert(
@@ -291,7 +336,20 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
       )
     })
 
-    if ('merge' in make()) {
+    if ('merge' in make() && !isMergeable(make())) {
+      it('refuses to be merged where its state is no sum', () => {
+        fc.assert(
+          fc.property(outcomes, (stream) => {
+            const policy = taught(stream) as MergeablePolicy
+            const before = policy.snapshot()
+            expect(refusal(() => policy.merge(taught(stream) as MergeablePolicy))).toBe('SNAPSHOT_MISMATCH')
+            expect(policy.snapshot()).toEqual(before)
+          }),
+        )
+      })
+    }
+
+    if (isMergeable(make())) {
       it('merged from parts, decides as if it had learned all of it in one; the same parts in the same order give the same bytes', () => {
         fc.assert(
           fc.property(outcomes, fc.infiniteStream(fc.nat(2)), input, (stream, parts, decision) => {
@@ -299,6 +357,17 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
             const shares: LearningInput[][] = [[], [], []]
             for (const each of stream) shares[parts.next().value]!.push(each)
             const merged = make() as MergeablePolicy
+            if (whole.evicted > 0) {
+              // What an evicted arm had learned is gone: no sum of the parts is the whole.
+              const refused = shares.map((share) => {
+                const before = merged.snapshot()
+                const code = refusal(() => merged.merge(taught(share) as MergeablePolicy))
+                if (code !== undefined) expect(merged.snapshot()).toEqual(before)
+                return code
+              })
+              expect(refused).toContain('UNKNOWN_ARM')
+              return
+            }
             for (const share of shares) merged.merge(taught(share) as MergeablePolicy)
             expect(merged.learned).toBe(whole.learned)
             expectClose(merged, whole, decision)
@@ -312,6 +381,9 @@ export const describePolicyLaws = (name: string, { make, explorationFloor }: Pol
   })
 }
 
+const isMergeable = (policy: Policy): boolean =>
+  'merge' in policy && (policy as MergeablePolicy).mergeable !== false
+
 /** Two policies with states equal but for rounding: the same scores to 1e-9, read off where the policy shows them. */
 const expectClose = (a: Policy, b: Policy, decision: DecisionInput): void => {
   if (!('scores' in a) || !('scores' in b)) throw new Error('a mergeable policy shows its scores')
@@ -324,10 +396,26 @@ const expectClose = (a: Policy, b: Policy, decision: DecisionInput): void => {
   })
 }
 
+/** Numbers that a decision draws in all. */
+const drawsOf = (policy: Policy, decision: DecisionInput): number => {
+  const random = new Xoshiro128()
+  random.seed(1, 2, 3, 4)
+  let count = 0
+  const uniform = () => {
+    count++
+    return random.uniform()
+  }
+  policy.decide(decision, uniform, decisionOutput(decision.arms.length))
+  return count
+}
+
 /** Whether the best arm is best only by its place: without it, another is as good. */
 const tied = (policy: Policy, decision: DecisionInput, output: DecisionOutput): boolean => {
   if (!('scores' in policy)) return false
   const scores = (policy as Policy & { scores(input: DecisionInput): Float64Array }).scores(decision)
+  // Where scores are drawn around estimates, any arms of one estimate may share the first place.
+  if (policy.propensityKind === 'estimated')
+    return scores.toSorted().some((score, k, sorted) => k > 0 && score - sorted[k - 1]! < 1e-9)
   return output.ranking.length > 1 && scores[output.ranking[0]!] === scores[output.ranking[1]!]
 }
 

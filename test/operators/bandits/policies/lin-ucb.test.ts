@@ -137,14 +137,14 @@ describe('LinUCB', () => {
     })
   })
 
-  it('remembers at most maxArms arms and still decides about others', () => {
+  it('remembers at most maxArms arms, and decides about others as about new ones', () => {
     const policy = linUcb({ variant: 'disjoint', dimension: 1, maxArms: 2 })
     const vector = Float64Array.of(1)
     for (const arm of ['a', 'b']) policy.learn({ arm, vector, reward: 1, propensity: 1 })
-    const before = policy.snapshot()
-    expect(refusal(() => policy.learn({ arm: 'c', vector, reward: 1, propensity: 1 }))).toBe('UNKNOWN_ARM')
-    expect(policy.snapshot()).toEqual(before)
-    expect(decide(policy, ['a', 'c'], Float64Array.of(1, 1)).ranking.length).toBe(2)
+    policy.learn({ arm: 'c', vector, reward: 0.5, propensity: 1 })
+    expect(policy.evicted).toBe(1)
+    expect(['a', 'b', 'c', 'd'].map((arm) => policy.theta(arm)[0])).toEqual([0, 0.5, 0.25, 0])
+    expect([...decide(policy, ['c', 'a', 'b'], Float64Array.of(1, 1, 1)).ranking]).toEqual([2, 0, 1])
   })
 
   it('refuses a snapshot of another kind, dimension or lambda', () => {

@@ -1,19 +1,41 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Policy, TunablePolicy } from '../../../../operators/bandits/index.ts'
 import {
+  type AlgorithmDefinition,
   canonicalJson,
   createPolicy,
+  decisionOutput,
   definitionHash,
+  type LinUcbDefinition,
+  type Policy,
   type PolicyDefinitionBody,
   stateHash,
+  type TunablePolicy,
 } from '../../../../operators/bandits/index.ts'
 import { refusal } from '../laws.ts'
 
-const base: PolicyDefinitionBody = {
+const base: PolicyDefinitionBody & { readonly algorithm: LinUcbDefinition } = {
   algorithm: { kind: 'linUcb', variant: 'disjoint', alpha: 0.25 },
   features: { dense: 3 },
 }
+
+const linear = { variant: 'disjoint', lambda: 1 } as const
+const linUcb: LinUcbDefinition = { kind: 'linUcb', ...linear, alpha: 'theory' }
+/** One of each other algorithm, and syndicates that differ in what they tune. */
+const others: readonly AlgorithmDefinition[] = [
+  { kind: 'linTs', ...linear, draws: 4 },
+  { kind: 'epsilonGreedy', ...linear, epsilon: 0.2 },
+  { kind: 'squareCb', ...linear, gamma: 5 },
+  { kind: 'ucbGlm', variant: 'disjoint', link: 'logistic' },
+  { kind: 'ucbGlm', variant: 'disjoint', link: 'logistic', fit: 'exact' },
+  { kind: 'uniform' },
+  { kind: 'syndicated', base: linUcb, candidates: { alpha: [0.1, 1] } },
+  { kind: 'syndicated', base: linUcb, candidates: { alpha: [0.1, 1], lambda: [0.1, 1] } },
+  { kind: 'syndicated', base: linUcb, candidates: { alpha: [0.1, 1] }, tuner: 'thompson' },
+  { kind: 'syndicated', base: linUcb, candidates: { discount: [0.9, 0.99] } },
+  { kind: 'robust', base: linUcb },
+  { kind: 'robust', base: linUcb, levels: [0, 1, 4], candidates: { lambda: [0.1, 1] } },
+]
 
 describe('policy definitions', () => {
   it('have one canonical text, whatever the order of their members', () => {
@@ -44,12 +66,13 @@ describe('policy definitions', () => {
     expect(canonicalJson({ a: undefined, b: 1 })).toBe('{"b":1}')
   })
 
-  it('keep their state when exploration or limits change, and when a default is written out', () => {
+  it('keep their state when exploration changes, and when a default is written out', () => {
     const { algorithm, features } = base
     const same: PolicyDefinitionBody[] = [
       { ...base, explorationFloor: 0.2 },
       { features, algorithm: { ...algorithm, alpha: 'theory', theory: { delta: 0.01 } } },
-      { features, algorithm: { ...algorithm, maxArms: 7, refreshEvery: 10, lambda: 1 } },
+      { features, algorithm: { ...algorithm, maxArms: 10_000, refreshEvery: 1_000, lambda: 1 } },
+      { features, algorithm: { ...algorithm, prior: 'zero', forgetting: 'never' } },
       { algorithm, features: { context: { dense: 3 }, bias: false } },
     ]
     for (const definition of same) {
@@ -63,6 +86,12 @@ describe('policy definitions', () => {
     const different: PolicyDefinitionBody[] = [
       { features, algorithm: { ...algorithm, variant: 'shared' } },
       { features, algorithm: { ...algorithm, lambda: 2 } },
+      { features, algorithm: { ...algorithm, maxArms: 7 } },
+      { features, algorithm: { ...algorithm, refreshEvery: 10 } },
+      { features, algorithm: { ...algorithm, prior: 'pooled' } },
+      { features, algorithm: { ...algorithm, forgetting: { discount: 0.99 } } },
+      { features, algorithm: { ...algorithm, forgetting: { window: 1_000 } } },
+      ...others.map((other) => ({ features, algorithm: other })),
       { algorithm, features: { dense: 4 } },
       { algorithm, features: { names: ['a', 'b', 'c'] } },
       { algorithm, features: { context: { dense: 3 }, bias: true } },
@@ -100,6 +129,25 @@ describe('policy definitions', () => {
     const before = exploration(theory)
     theory.learn({ arm: 'a', vector: Float64Array.of(1, 0, 0), reward: 1, propensity: 1 })
     expect(exploration(theory)).toBeGreaterThan(before)
+  })
+
+  it.each(others)('make a policy that decides and learns, as $kind', (algorithm) => {
+    const policy = createPolicy({ algorithm, features: { dense: 3 }, explorationFloor: 0.1 })
+    const output = decisionOutput(2)
+    const vectors = Float64Array.of(1, 0, 0.5, 1, 0, 0.5)
+    policy.decide({ arms: ['a', 'b'], vectors }, () => 0.25, output)
+    expect(output.probabilities[0]! + output.probabilities[1]!).toBeCloseTo(1, 12)
+    expect(Math.min(...output.probabilities)).toBeGreaterThanOrEqual(0.05)
+    const { hyperParameters } = output
+    policy.learn({ arm: 'a', vector: vectors.subarray(0, 3), reward: 1, propensity: 0.5, hyperParameters })
+    expect(policy.learned).toBe(1)
+  })
+
+  it('of a syndicate are refused for hyper-parameters that its base does not have', () => {
+    const algorithm: AlgorithmDefinition = { kind: 'syndicated', base: linUcb, candidates: { beta: [1, 2] } }
+    expect(() => createPolicy({ ...base, algorithm })).toThrow(
+      'candidates.beta: a syndicate of linUcb has candidates of alpha, corruption, lambda',
+    )
   })
 
   it('are refused for an unknown algorithm', () => {

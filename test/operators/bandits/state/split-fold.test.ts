@@ -156,12 +156,15 @@ describe('a split policy', () => {
     expect(table.get('p')).toMatchObject({ learned: 3, stateOffset: 2, leftOut: 0 })
   })
 
-  it('leaves out what its turn finds no room for, and says how many', () => {
-    const table = tableOf({ partitions: 2, mergeEvery: 2 }, { maxArms: 3 })
+  it('leaves out what would overflow when its turn comes, and says how many', () => {
+    const table = tableOf({ partitions: 2, mergeEvery: 2 })
+    // One of them fits a sum, two do not.
+    const huge = (i: number) => ({ arm: 'a', vector: i < 2 ? [9e153, 0] : [1, 0], reward: 0 })
+    let learned = 0
     const first = { 0: 0, 1: 0 } as Record<number, number>
     for (let i = 0; first[0]! < 2 || first[1]! < 2; i++) {
       const part = partOf(`r${i}`, 2)
-      if (first[part]! < 2) table.learn(outcome(`r${i}`, { arm: `arm${i}` }), first[part]!++)
+      if (first[part]! < 2) table.learn(outcome(`r${i}`, huge(learned++)), first[part]!++)
     }
     expect(table.get('p')).toMatchObject({ learned: 3, stateOffset: 2, leftOut: 1 })
   })
