@@ -93,7 +93,7 @@ export const run = async (): Promise<BenchReport> => {
     more = join.advance(late, part, new Set([DECISION_TOPIC!, REWARD_TOPIC!]), PART_BYTES)
     const decisions = await held.take(part.closings)
     for (const [i, each] of part.closings.entries())
-      if (codec.encode('outcome', outcomeEvent(decisions[i]!, each, 1).value as never).length > 0) closed++
+      if (codec.encode('outcome', outcomeEvent(decisions[i]!, each, 1, 0).value as never).length > 0) closed++
     largest = Math.max(largest, part.closings.length)
   }
   const outSeconds = (performance.now() - closing) / 1_000

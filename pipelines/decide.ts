@@ -3,17 +3,7 @@
  * topic (learn.ts), so any number of processes that run this hold the same states. Those that own partitions of `outcomes` keep
  * snapshots of them (snapshots.ts).
  */
-import {
-  concat,
-  defer,
-  finalize,
-  merge,
-  type Observable,
-  type OperatorFunction,
-  switchMap,
-  takeUntil,
-  tap,
-} from 'rxjs'
+import { defer, type Observable, type OperatorFunction, switchMap, takeUntil, tap } from 'rxjs'
 import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { decide as decideOn } from '../operators/bandits/decide.ts'
 import type { PolicyTable } from '../operators/bandits/state/policy-table.ts'
@@ -22,33 +12,14 @@ import { deliver } from './delivery/delivery.ts'
 import { decode } from './delivery/inputs.ts'
 import { job, type Pipeline } from './delivery/job.ts'
 import type { Progress, Runtime } from './process/runtime.ts'
-import { learnFrom, openStates } from './states/learn.ts'
-import { takeSnapshots } from './states/snapshots.ts'
+import { withStates } from './states/followed.ts'
 
 export const decide: Pipeline = {
   name: 'decide',
   run: (runtime, stop) =>
-    defer(async () => {
-      await runtime.codec.prepare(['decision', 'snapshot', 'dead-letter'])
-      return openStates(runtime)
-    }).pipe(
-      // Subscribed from the start, so that a stop meanwhile is not missed.
+    defer(() => runtime.codec.prepare(['decision', 'dead-letter'])).pipe(
       takeUntil(stop),
-      switchMap(({ states, ends }) => {
-        const component = runtime.health.component('policies')
-        component.failing('the policies are catching up with their outcomes')
-        const catchUp = learnFrom(runtime, states, ends).pipe(
-          takeUntil(stop),
-          finalize(() => component.ready()),
-        )
-        const learnOn = defer(() => learnFrom(runtime, states)).pipe(takeUntil(stop))
-        const decisions = defer(() => decideRequests(runtime, states.table, stop))
-        const snapshots = defer(() => takeSnapshots(runtime, states, stop))
-        return concat(
-          catchUp,
-          defer(() => merge(decisions, learnOn, snapshots)),
-        )
-      }),
+      switchMap(() => withStates(runtime, stop, ({ table }) => decideRequests(runtime, table, stop))),
     ),
 }
 

@@ -6,9 +6,12 @@ import { MillraceError } from '../schemas/errors.ts'
 import { checkCommand } from './commands/check.ts'
 import { deadLettersCommand } from './commands/dead-letters.ts'
 import { demoCommand } from './commands/demo.ts'
+import { evaluateCommand } from './commands/evaluate.ts'
+import { explainCommand } from './commands/explain.ts'
 import { policiesCommand } from './commands/policies.ts'
 import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
+import { simulateCommand } from './commands/simulate.ts'
 
 const version = (): string =>
   (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }).version
@@ -20,6 +23,8 @@ export const commandLine = (): Command => {
       'Online learning on event streams: contextual bandits over Kafka, every number in ClickHouse',
     )
     .version(version())
+    // A command may have a --version of its own.
+    .enablePositionalOptions()
   for (const command of [
     demoCommand(),
     runCommand(),
@@ -27,6 +32,9 @@ export const commandLine = (): Command => {
     policiesCommand(),
     deadLettersCommand(),
     replayCommand(),
+    explainCommand(),
+    simulateCommand(),
+    evaluateCommand(),
   ])
     program.addCommand(command)
   withHelp(program)

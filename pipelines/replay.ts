@@ -9,6 +9,7 @@
 
 import type { PolicyConfig } from '../infra/config/policy.ts'
 import type { TopicOffsets } from '../infra/kafka/port.ts'
+import type { EvaluationOptions } from '../operators/bandits/evaluation/evaluation.ts'
 import { definitionHash } from '../operators/bandits/state/definition.ts'
 import { type LivePolicy, liveDefinitions, PolicyTable } from '../operators/bandits/state/policy-table.ts'
 import { MillraceError } from '../schemas/errors.ts'
@@ -41,6 +42,8 @@ export interface ReplayOptions extends Bounds {
   readonly policies?: readonly string[]
   /** Other definitions, by the names of the logged policies that they take the place of; policies without one are left out. */
   readonly others?: readonly PolicyConfig[]
+  /** Evaluates the other definitions, with these options, also where one is what the log defines; else that is replayed as the same. */
+  readonly evaluation?: EvaluationOptions
   /** Decisions that may wait for their states at once (default 1,000,000). */
   readonly window?: number
   readonly onProgress?: (progress: ReplayProgress) => void
@@ -123,9 +126,11 @@ const replayPolicy = async (
   const other = options.others?.find((each) => each.name === name)?.definition
   const told = (total: number) => (passed: number) =>
     options.onProgress?.({ policy: name, passed: Math.min(passed, total), total })
-  if (other !== undefined && definitionHash(other) !== definition.hash) {
+  const { evaluation } = options
+  if (other !== undefined && (evaluation !== undefined || definitionHash(other) !== definition.hash)) {
     const onPassed = told(sum(ranges.map(({ from, to }) => to - from)))
-    const replayed = await replayOtherPolicy(reading, { live, definition, other, ranges, onPassed })
+    const asked = { live, definition, other, ranges, onPassed, evaluation: evaluation ?? {} }
+    const replayed = await replayOtherPolicy(reading, asked)
     return { policy: name, version, ranges, begun: null, same: null, other: replayed }
   }
   const snapshots = await readSnapshots(reading)

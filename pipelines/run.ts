@@ -2,17 +2,22 @@
 import { fromEvent, lastValueFrom, merge, shareReplay, take, tap } from 'rxjs'
 import { MillraceError } from '../schemas/errors.ts'
 import { attribute } from './attribute.ts'
+import { challenge } from './challenge.ts'
 import { decide } from './decide.ts'
 import type { Pipeline } from './delivery/job.ts'
 import { publishMetrics } from './process/publish-metrics.ts'
 import type { Progress, Runtime } from './process/runtime.ts'
 import { record } from './record.ts'
+import { serve } from './serve.ts'
 
-export const PIPELINES: Readonly<Record<string, Pipeline>> = { decide, attribute, record }
+/** What `all` stands for: the jobs that topics alone drive. */
+export const STREAMS: Readonly<Record<string, Pipeline>> = { decide, attribute, record }
 
-/** The pipelines of these names. @throws MillraceError INVALID_CONFIG for a name that none has. */
+export const PIPELINES: Readonly<Record<string, Pipeline>> = { ...STREAMS, challenge, serve }
+
+/** The pipelines of these names, each once. @throws MillraceError INVALID_CONFIG for a name that none has. */
 export const pipelinesNamed = (names: readonly string[]): Pipeline[] =>
-  names.map((name) => {
+  [...new Set(names.flatMap((name) => (name === 'all' ? Object.keys(STREAMS) : name)))].map((name) => {
     const pipeline = Object.hasOwn(PIPELINES, name) ? PIPELINES[name] : undefined
     if (pipeline !== undefined) return pipeline
     const known = Object.keys(PIPELINES).join(', ')

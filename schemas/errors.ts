@@ -18,10 +18,13 @@ export const ERROR_CODES = [
   'EMPTY_ARMS',
   'DUPLICATE_ARM',
   'INVALID_PROPENSITY',
+  // A log that cannot say what is asked of it.
+  'NO_SUPPORT',
   // State and definitions.
   'SNAPSHOT_CORRUPT',
   'SNAPSHOT_MISMATCH',
   'POLICY_DIFFERS',
+  'COLD_STATE',
   'INCOMPATIBLE_SCHEMA',
   // Configuration and surroundings.
   'INVALID_CONFIG',
@@ -46,6 +49,11 @@ export const ERROR_CODES = [
   'BLOCK_LOST',
   'METADATA_TOO_LARGE',
   'DEAD_LETTER_FAILED',
+  // Answers over HTTP, and about them.
+  'NOT_READY',
+  'QUEUE_FULL',
+  'NOT_ACKNOWLEDGED',
+  'UNKNOWN_REQUEST',
 ] as const
 
 export type ErrorCode = (typeof ERROR_CODES)[number]

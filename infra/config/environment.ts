@@ -32,6 +32,7 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   SCHEMA_REGISTRY_PASSWORD: { key: 'schemaRegistry.password' },
   MILLRACE_HTTP_HOST: { key: 'http.host' },
   MILLRACE_HTTP_PORT: { key: 'http.port' },
+  MILLRACE_HTTP_TOKEN: { key: 'http.token' },
   MILLRACE_LOG_LEVEL: { key: 'log.level' },
   MILLRACE_LOG_PRETTY: { key: 'log.pretty' },
 }

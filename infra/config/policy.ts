@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import type { PolicyDefinitionBody } from '../../operators/bandits/state/definition.ts'
 import type { FeatureParts, FeatureSpace } from '../../operators/streams/featurize.ts'
+import { type PromotionConfig, promotionSchema } from './promotion.ts'
 import { choice, flag, integer, name, number, positive, text } from './units.ts'
 
 const SPACES = ['dense', 'names', 'hash'] as const
@@ -67,38 +68,141 @@ const features = z
     return context === undefined ? parts : { ...parts, context }
   })
 
-/** Disjoint LinUCB keeps a matrix an arm, shared LinUCB one matrix over features of context and arm. */
-const linUcb = z.strictObject({
-  kind: z.literal('linUcb'),
-  variant: choice(['disjoint', 'shared']).default('disjoint'),
-  alpha: z
+const variant = () => choice(['disjoint', 'shared']).default('disjoint')
+const exploration = (usual: number) =>
+  z
     .union([number(0, 1e6), z.literal('theory')], { error: 'must be a number of at least 0, or theory' })
-    .default(0.25),
-  theory: z
+    .default(usual)
+const theory = () =>
+  z
     .strictObject({
       sigma: number(0).exactOptional(),
       delta: number(Number.MIN_VALUE, 1 - Number.EPSILON).exactOptional(),
       maxNorm: number(0).exactOptional(),
     })
-    .exactOptional(),
+    .exactOptional()
+
+/** What the policies over a linear model share. Disjoint ones keep a matrix an arm, shared ones one matrix over features of context and arm. */
+const linear = {
+  variant: variant(),
   lambda: positive().default(1),
   maxArms: integer(1, 2 ** 24).exactOptional(),
   refreshEvery: integer(1, 2 ** 31).exactOptional(),
+  prior: choice(['zero', 'pooled']).exactOptional(),
+  forgetting: z
+    .union(
+      [
+        z.literal('never'),
+        z.strictObject({ discount: number(Number.MIN_VALUE, 1 - Number.EPSILON) }),
+        z.strictObject({ window: integer(1, 1_000_000) }),
+      ],
+      { error: 'must be never, {discount: a number between 0 and 1} or {window: a number of outcomes}' },
+    )
+    .exactOptional(),
+}
+
+const linUcb = z.strictObject({
+  kind: z.literal('linUcb'),
+  ...linear,
+  alpha: exploration(0.25),
+  theory: theory(),
 })
+
+const linTs = z.strictObject({
+  kind: z.literal('linTs'),
+  ...linear,
+  alpha: exploration(0.25),
+  theory: theory(),
+  draws: integer(1, 10_000).exactOptional(),
+})
+
+const epsilonGreedy = z.strictObject({
+  kind: z.literal('epsilonGreedy'),
+  ...linear,
+  epsilon: number(0, 1).default(0.1),
+})
+
+const squareCb = z.strictObject({
+  kind: z.literal('squareCb'),
+  ...linear,
+  gamma: number(0).default(10),
+  gammaExponent: number(0).exactOptional(),
+})
+
+const ucbGlm = z.strictObject({
+  kind: z.literal('ucbGlm'),
+  variant: variant(),
+  link: choice(['logistic', 'poisson']).default('logistic'),
+  fit: choice(['streaming', 'exact']).default('streaming'),
+  alpha: exploration(0.5),
+  theory: theory(),
+  lambda: positive().default(1),
+  ridge: positive().exactOptional(),
+  maxArms: integer(1, 2 ** 24).exactOptional(),
+  prior: choice(['zero', 'pooled']).exactOptional(),
+  maxRows: integer(1, 10_000_000).exactOptional(),
+  refreshEvery: integer(1, 2 ** 31).exactOptional(),
+})
+
+const uniform = z.strictObject({ kind: z.literal('uniform') })
+
+const tunable = z.discriminatedUnion('kind', [linUcb, linTs, ucbGlm, epsilonGreedy, squareCb])
+
+const candidates = () => z.record(z.string(), z.array(number()).min(1).max(4_096))
+
+/** What chooses among the candidates of a syndicate. */
+const tuning = {
+  tuner: choice(['exp3', 'combined', 'thompson']).exactOptional(),
+  warmUp: integer(0, 2 ** 31).exactOptional(),
+  draws: integer(1, 10_000).exactOptional(),
+  horizon: z
+    .union([integer(1, 2 ** 52), z.literal('doubling')], { error: 'must be a whole number, or doubling' })
+    .exactOptional(),
+  firstEpoch: integer(1, 2 ** 52).exactOptional(),
+  epochEnd: choice(['keep', 'restart']).exactOptional(),
+  rewardRange: z.tuple([number(), number()]).exactOptional(),
+  clip: flag().exactOptional(),
+}
+
+const syndicated = z.strictObject({
+  kind: z.literal('syndicated'),
+  base: tunable,
+  candidates: candidates(),
+  ...tuning,
+})
+
+const robust = z.strictObject({
+  kind: z.literal('robust'),
+  base: tunable,
+  levels: z.array(number(0)).min(1).max(4_096).exactOptional(),
+  candidates: candidates().exactOptional(),
+  ...tuning,
+})
+
+/** `algorithm` of a policy. */
+export const algorithmSchema = z.discriminatedUnion('kind', [...tunable.options, uniform, syndicated, robust])
 
 export const policySchema = z
   .strictObject({
     name: name(),
-    algorithm: z.discriminatedUnion('kind', [linUcb]),
+    algorithm: algorithmSchema,
     features,
     explorationFloor: number(0, 1).default(0.01),
     partitions: integer(1, 1_024).exactOptional(),
     mergeEvery: integer(1, 100_000).exactOptional(),
+    promote: promotionSchema.exactOptional(),
   })
-  .transform(({ name, ...definition }): PolicyConfig => ({ name, definition }))
+  .transform(
+    ({ name, promote, ...definition }): PolicyConfig => ({
+      name,
+      definition,
+      ...(promote === undefined ? {} : { promote }),
+    }),
+  )
 
 /** A policy as configured. */
 export interface PolicyConfig {
   readonly name: string
   readonly definition: PolicyDefinitionBody
+  readonly promote?: PromotionConfig
 }

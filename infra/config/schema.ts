@@ -195,6 +195,17 @@ export const configSchema = (surroundings: Surroundings) =>
       .strictObject({
         host: text().default('127.0.0.1'),
         port: integer(0, 65_535).default(8080),
+        token: secretText(surroundings).exactOptional(),
+        bodyLimit: size(1_024, 2 ** 28).default(2 ** 20),
+      })
+      .prefault({}),
+    serve: z
+      .strictObject({
+        queue: integer(1, 10_000_000).default(10_000),
+        queueBytes: size(1_024, 2 ** 36).default(2 ** 26),
+        linger: duration(0, 10_000).default(5),
+        patience: duration(1, 3_600_000).default(5_000),
+        defaultArms: z.record(z.string(), text()).default({}),
       })
       .prefault({}),
     log: z

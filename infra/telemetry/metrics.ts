@@ -44,8 +44,21 @@ export interface PolicyMetrics {
   snapshotOffset(offset: number): void
 }
 
+/** What is answered over HTTP, and what waits to be written because of it. */
+export interface ServiceMetrics {
+  /** A request was answered: with `OK`, or with the code of why not. */
+  answered(route: string, code: string, seconds: number): void
+  /** A default arm was served, and nothing logged, because of this. */
+  unlogged(why: 'full' | 'away'): void
+  /** Records that wait to be written. */
+  queued(records: number): void
+  /** Records that were answered for and never written. */
+  lost(count: number): void
+}
+
 export interface Metrics {
   job(job: string): JobMetrics
+  readonly service: ServiceMetrics
   policy(policy: string): PolicyMetrics
   /** The configuration was read again: taken up, or refused and the old one kept. */
   reloaded(result: 'applied' | 'refused'): void
@@ -70,6 +83,7 @@ export interface Sample {
 
 const LEDGER_PARTS = ['taken', 'used', 'pending', 'reasons'] as const
 const BATCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const ANSWER_SECONDS = [0.25, 0.5, 1, 2, 3, 5, 10, 25, 50, 100, 1_000, 10_000].map((ms) => ms / 1e3)
 const DECIDE_SECONDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 20_000].map((us) => us / 1e6)
 
 /** Metrics with a registry of their own, the process's included. */
@@ -139,7 +153,30 @@ export const createMetrics = (): Metrics => {
     'result',
   ])
 
+  const answers = counter('http_requests_total', 'Requests of the service answered, by code.', [
+    'route',
+    'code',
+  ])
+  const answerSeconds = histogram(
+    'http_request_seconds',
+    'From the head of a request of the service to its answer.',
+    ['route'],
+    ANSWER_SECONDS,
+  )
+  const queued = gauge('serve_queue_records', 'Records of the service that wait to be written.', [])
+  const unlogged = counter('serve_unlogged_total', 'Default arms served with nothing logged.', ['why'])
+  const lost = counter('serve_lost_total', 'Records of the service answered for and never written.', [])
+
   return {
+    service: {
+      answered: (route, code, seconds) => {
+        answers.labels(route, code).inc()
+        answerSeconds.labels(route).observe(seconds)
+      },
+      unlogged: (why) => unlogged.labels(why).inc(),
+      queued: (records) => queued.set(records),
+      lost: (count) => lost.inc(count),
+    },
     job: (job) => {
       const [receivedHere, sentHere, commitsHere] = [received, sent, commits].map((all) => all.labels(job))
       const batchHere = batch.labels(job)

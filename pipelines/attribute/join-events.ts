@@ -4,8 +4,9 @@ import type { Outgoing } from '../../operators/streams/batch.ts'
 import { JOIN_KINDS, type JoinCounts, type JoinKind } from '../../operators/streams/join-ledgers.ts'
 import type { Closing } from '../../operators/streams/join-options.ts'
 import type { Decision, Ledger, Outcome } from '../../schemas/generated/events.ts'
+import { isServed, throughDecisions } from '../delivery/served-requests.ts'
 
-const outcome = (decision: Decision, closing: Closing): Outcome => ({
+const outcome = (decision: Decision, closing: Closing, partition: number): Outcome => ({
   requestId: decision.requestId,
   policy: decision.policy,
   policyVersion: decision.policyVersion,
@@ -20,16 +21,34 @@ const outcome = (decision: Decision, closing: Closing): Outcome => ({
   vector: decision.vector,
   hyperParameters: decision.hyperParameters,
   stateOffset: decision.stateOffset,
-  requestPartition: decision.requestPartition,
-  requestOffset: decision.requestOffset,
+  ...requestPlace(decision, closing, partition),
   reward: closing.reward,
   rewardKind: closing.rewardKind,
   rewardOccurredAt: closing.rewardOccurredAt,
 })
 
-/** The outcome of a closing, under the key of its part where its policy is split. @param parts of a policy, 1 where it is not split. */
-export const outcomeEvent = (decision: Decision, closing: Closing, parts: number): Outgoing => {
-  const value = outcome(decision, closing)
+/** Where the request lies; one that rides with its decision is found through that. */
+const requestPlace = (
+  { requestPartition, requestOffset }: Decision,
+  { offset }: Closing,
+  partition: number,
+): Pick<Outcome, 'requestPartition' | 'requestOffset'> =>
+  isServed(requestPartition)
+    ? { requestPartition: throughDecisions(partition), requestOffset: offset }
+    : { requestPartition, requestOffset }
+
+/**
+ * The outcome of a closing, under the key of its part where its policy is split.
+ * @param parts of a policy, 1 where it is not split
+ * @param partition of `decisions` that holds the decision
+ */
+export const outcomeEvent = (
+  decision: Decision,
+  closing: Closing,
+  parts: number,
+  partition: number,
+): Outgoing => {
+  const value = outcome(decision, closing, partition)
   if (parts === 1) return { event: 'outcome', value }
   return { event: 'outcome', value, key: partKey(value.policy, partOf(value.requestId, parts), parts) }
 }

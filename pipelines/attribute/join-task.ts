@@ -33,6 +33,7 @@ export class JoinTask {
   private readonly runtime: Runtime
   private readonly setting: JoinSetting
   private readonly topics: readonly string[]
+  private readonly partition: number
   private readonly held: HeldDecisions
   private readonly ledgers: Ledgers
   /** Where decisions go on. */
@@ -106,6 +107,7 @@ export class JoinTask {
   ) {
     this.runtime = runtime
     this.setting = setting
+    this.partition = partition
     this.topics = setting.inputs.map(({ topic }) => topic)
     this.join = join
     this.held = held
@@ -170,8 +172,8 @@ export class JoinTask {
     const made: Outgoing[] = []
     for (const [i, closing] of closings.entries()) {
       const decision: Decision = decisions[i]!
-      if (closing.used)
-        made.push(outcomeEvent(decision, closing, this.setting.parts.get(decision.policy) ?? 1))
+      const parts = this.setting.parts.get(decision.policy) ?? 1
+      if (closing.used) made.push(outcomeEvent(decision, closing, parts, this.partition))
     }
     return made
   }

@@ -1,16 +1,17 @@
 /** `millrace replay`: the same log again, with the same policy or another one. Writes nothing. */
 import { Command } from 'commander'
-import type { Estimate } from '../../operators/bandits/evaluation/off-policy.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
+import { reasons } from '../evaluate/report.ts'
 import { openRuntime } from '../process/open.ts'
 import type { Counts } from '../replay/comparison.ts'
-import type { OtherPolicyReplay } from '../replay/other-policy.ts'
 import { readPolicyFile } from '../replay/policy-file.ts'
 import { parseBound } from '../replay/range.ts'
 import type { SamePolicyReplay } from '../replay/same-policy.ts'
-import { type PolicyReplay, type ReplayProgress, replay } from '../replay.ts'
+import { type PolicyReplay, replay } from '../replay.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration, refuseMemory } from './configuration.ts'
+import { endRefused, otherJson, otherLines } from './evaluated.ts'
 import { plain, say } from './output.ts'
+import { ProgressLine } from './progress-line.ts'
 
 interface ReplayArguments extends ConfigurationOptions {
   readonly from: string
@@ -40,20 +41,21 @@ export const replayCommand = (): Command =>
       refuseMemory(config)
       // Sinks would register their schemas.
       const runtime = await openRuntime({ ...config, sinks: [] }, { log })
-      const progress = new ProgressLine(process.stderr)
+      const progress = new ProgressLine(process.stderr, 'offsets')
       try {
         const replayed = await replay(runtime, {
           from,
           to,
           ...(others === undefined ? {} : { others }),
           ...(options.policyName === undefined ? {} : { policies: [...new Set(options.policyName)] }),
-          onProgress: (each) => progress.show(each),
+          onProgress: ({ policy, passed, total }) => progress.show(policy, passed, total),
         })
         progress.clear()
         if (replayed.length === 0) say('no policy is defined: there is nothing to replay')
         for (const each of replayed) {
           if (options.json) say(jsonOf(each))
           else for (const line of linesOf(each)) say(line)
+          if (each.other !== null) endRefused(each.policy, each.other.report)
         }
         if (replayed.some(({ same }) => same?.comparison.different)) process.exitCode = 1
       } finally {
@@ -103,43 +105,6 @@ const different = (counts: Counts, noun: string): string =>
 const unchecked = (counts: Counts, noun: string): string[] =>
   Object.entries(counts.unchecked).map(([why, count]) => `not checked: ${number(count, noun)}, ${why}`)
 
-const otherLines = ({
-  hash,
-  sameMeaning,
-  report,
-  outcomes,
-  stateSha256,
-  learned,
-}: OtherPolicyReplay): string[] => {
-  const { steps, refused, unlearned, logged, ips, snips, effectiveSampleSize, maxWeight } = report
-  const meaning = sameMeaning ? 'the same' : 'another'
-  return [
-    `another policy (${hash}), evaluated progressively: it begins without experience at the beginning of the range; its state has ${meaning} meaning`,
-    `${number(outcomes, 'outcome')}, ${steps} evaluated${reasons(refused, ', refused')}${reasons(unlearned, ', evaluated and not learned')}`,
-    `logged mean reward ${estimate(logged)}`,
-    `IPS ${estimate(ips)}, SNIPS ${estimate(snips)}`,
-    `effective sample size ${effectiveSampleSize.toFixed(1)}, largest weight ${maxWeight.toPrecision(4)}`,
-    ...(report.enough ? [verdictOf(report)] : ['no verdict: the effective sample size is below 100']),
-    `state sha256 ${stateSha256}, learned ${learned}`,
-  ]
-}
-
-/** Two standard errors of SNIPS apart, or not to be told apart. */
-const verdictOf = ({ logged, snips }: OtherPolicyReplay['report']): string => {
-  const difference = snips.value - logged.value
-  const margin = 2 * snips.standardError
-  const amount = `${difference >= 0 ? '+' : ''}${difference.toPrecision(4)} a decision, by SNIPS`
-  if (Math.abs(difference) <= margin)
-    return `verdict: this log does not tell them apart (${amount}, two standard errors are ${margin.toPrecision(4)})`
-  return `verdict: ${difference > 0 ? 'better' : 'worse'} than the logged policy (${amount})`
-}
-
-const estimate = ({ value, standardError }: Estimate): string =>
-  Number.isNaN(value) ? 'none' : `${value.toPrecision(6)} ± ${standardError.toPrecision(3)}`
-
-const reasons = (counts: ReadonlyMap<string, number>, what: string): string =>
-  counts.size === 0 ? '' : `${what}: ${[...counts].map(([code, count]) => `${code} ${count}`).join(', ')}`
-
 const number = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 const jsonOf = ({ same, other, begun, ...rest }: PolicyReplay): string =>
@@ -159,47 +124,5 @@ const jsonOf = ({ same, other, begun, ...rest }: PolicyReplay): string =>
           stateSha256: same.stateSha256,
           learned: same.learned,
         }),
-    ...(other === null
-      ? {}
-      : {
-          ...other,
-          report: {
-            ...other.report,
-            refused: Object.fromEntries(other.report.refused),
-            unlearned: Object.fromEntries(other.report.unlearned),
-          },
-        }),
+    ...(other === null ? {} : otherJson(other)),
   })
-
-const PLAIN_EVERY_MS = 10_000
-const LIVE_EVERY_MS = 100
-
-/** A live line on a terminal; plain lines, seldom, elsewhere. */
-class ProgressLine {
-  readonly #stream: NodeJS.WriteStream
-  #policy = ''
-  #started = performance.now()
-  #shown = performance.now()
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream
-  }
-
-  show({ policy, passed, total }: ReplayProgress): void {
-    const now = performance.now()
-    if (policy !== this.#policy) {
-      this.#policy = policy
-      this.#started = now
-    }
-    if (now - this.#shown < (this.#stream.isTTY ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return
-    this.#shown = now
-    const rate = passed / Math.max(0.001, (now - this.#started) / 1_000)
-    const left = rate > 0 ? `${Math.ceil((total - passed) / rate)} s left` : 'beginning'
-    const text = `${plain(policy)}: ${passed} of ${total} offsets, ${Math.round(rate)}/s, ${left}`
-    this.#stream.write(this.#stream.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
-  }
-
-  clear(): void {
-    if (this.#stream.isTTY) this.#stream.write('\r\x1b[K')
-  }
-}

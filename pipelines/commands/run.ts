@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { runUntilStopped } from '../../infra/process/shutdown.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import { serve } from '../process/serve.ts'
-import { PIPELINES, pipelinesNamed } from '../run.ts'
+import { PIPELINES, pipelinesNamed, STREAMS } from '../run.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration } from './configuration.ts'
 
 const LEFT_OVER_MS = 500
@@ -15,11 +15,14 @@ interface RunOptions extends ConfigurationOptions {
 export const runCommand = (): Command =>
   new Command('run')
     .description('run pipelines until a signal ends them')
-    .argument('<pipeline...>', `${Object.keys(PIPELINES).join(', ')}, or all of them: all`)
+    .argument(
+      '<pipeline...>',
+      `${Object.keys(PIPELINES).join(', ')}; all: ${Object.keys(STREAMS).join(', ')}`,
+    )
     .addOption(configOption())
     .option('--create-topics', "create millrace's own topics where they are missing")
     .action(async (names: string[], options: RunOptions) => {
-      const pipelines = pipelinesNamed(names.includes('all') ? Object.keys(PIPELINES) : [...new Set(names)])
+      const pipelines = pipelinesNamed(names)
       const load = () => loadConfiguration(options)
       const first = load()
       const { config, log } = first

@@ -14,7 +14,7 @@ import { MillraceError } from '../../schemas/errors.ts'
 import { ensureTopics } from '../checks/topics.ts'
 import { type Opened, openRuntime } from '../process/open.ts'
 import { type Progress, topicOf } from '../process/runtime.ts'
-import { PIPELINES, runWithMetrics } from '../run.ts'
+import { runWithMetrics, STREAMS } from '../run.ts'
 import { applyDefinitions } from '../states/policies.ts'
 import { demoConfiguration, POLICY } from './configuration.ts'
 import { loadDigits } from './digits.ts'
@@ -110,7 +110,7 @@ const play = async (
     watch.sample()
     line.show(environment, watch)
   }, 100)
-  const pipelines = runWithMetrics(runtime, Object.values(PIPELINES), running.signal, (progress) =>
+  const pipelines = runWithMetrics(runtime, Object.values(STREAMS), running.signal, (progress) =>
     watch.take(progress),
   )
   // Whatever ends the pipelines before their time ends the demo with its reason.
@@ -176,7 +176,7 @@ class Watch {
   /** Resolves when every pipeline has opened a task. */
   readonly allOpened: Promise<void>
   private readonly onFirst: () => void
-  private readonly unopened = new Set(Object.keys(PIPELINES))
+  private readonly unopened = new Set(Object.keys(STREAMS))
   private onAllOpened: () => void = () => {}
 
   constructor(onFirst: () => void) {

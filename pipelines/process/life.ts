@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../infra/config/schema.ts'
 import { createHealth, type Health } from '../../infra/http/health.ts'
+import type { Endpoint } from '../../infra/http/service.ts'
 import { createMemoryBroker, type MemoryCluster } from '../../infra/kafka/memory.ts'
 import type { Log } from '../../infra/telemetry/log.ts'
 import type { Metrics } from '../../infra/telemetry/metrics.ts'
@@ -24,6 +25,8 @@ export interface LifeOptions {
   /** Whether millrace's own topics are made even where the configuration does not say so. */
   readonly createTopics: boolean
   readonly metrics: Metrics
+  /** Where what answers over HTTP is put. */
+  readonly endpoint: Endpoint
   /** Where topics are in memory. */
   readonly cluster: MemoryCluster
   /** The end of the process. */
@@ -96,7 +99,7 @@ export class Life {
   /** Opens what the pipelines stand on, and makes sure that they may run. */
   private async open(): Promise<Opened> {
     const { health } = this
-    const { pipelines, createTopics, metrics, cluster } = this.options
+    const { pipelines, createTopics, metrics, endpoint, cluster } = this.options
     const { config, log } = this.configured
     const memory = config.kafka.adapter === 'memory'
     const jobs = pipelines.map(({ name }) => name)
@@ -105,7 +108,7 @@ export class Life {
     const kafka = health.component('kafka')
     kafka.failing('not reached yet')
     const broker = memory ? { broker: createMemoryBroker({ cluster }) } : {}
-    const runtime = await openRuntime(config, { log, health, metrics, ...broker })
+    const runtime = await openRuntime(config, { log, health, metrics, endpoint, ...broker })
     try {
       await ensureTopics(runtime, createTopics || config.topics.create || memory, jobs)
       kafka.ready()
@@ -116,7 +119,7 @@ export class Life {
       // What is in memory has no log from before that could differ.
       if (memory) await applyDefinitions(runtime)
       const definitions = await agreedDefinitions(runtime)
-      if (definitions.length === 0 && jobs.includes('decide'))
+      if (definitions.length === 0 && jobs.some((name) => name === 'decide' || name === 'serve'))
         log.warn('no policy is defined: every request will be refused')
       policies.ready()
       return runtime

@@ -9,6 +9,7 @@ import { migrate } from '../../infra/clickhouse/migrations.ts'
 import { clickhouseConnection, kafkaConnection, registryConnection } from '../../infra/config/connections.ts'
 import type { Config } from '../../infra/config/schema.ts'
 import { createHealth, type Health } from '../../infra/http/health.ts'
+import type { Endpoint } from '../../infra/http/service.ts'
 import type { Broker } from '../../infra/kafka/port.ts'
 import type { Log } from '../../infra/telemetry/log.ts'
 import { createMetrics, type Metrics } from '../../infra/telemetry/metrics.ts'
@@ -30,6 +31,7 @@ export interface OpenOptions {
   /** Given, and closed, by who serves them before everything is open and after it is closed. */
   readonly metrics?: Metrics
   readonly health?: Health
+  readonly endpoint?: Endpoint
 }
 
 export interface Opened extends Runtime {
@@ -43,7 +45,7 @@ export const openRuntime = async (config: Config, options: OpenOptions): Promise
   const { log, now = Date.now } = options
   const registry = openRegistry(config)
   const metrics = options.metrics ?? createMetrics()
-  const server = lazyClickHouse(config, log, options.temporaryTables ?? false)
+  const server = openTables(config, log, options.temporaryTables ?? false)
   let broker = options.broker
   const close = async () => {
     await broker?.close()
@@ -60,6 +62,7 @@ export const openRuntime = async (config: Config, options: OpenOptions): Promise
       log,
       metrics,
       health: options.health ?? createHealth(),
+      endpoint: options.endpoint ?? { service: null },
       broker,
       codec,
       inputs,
@@ -120,7 +123,7 @@ export const openBroker = async (config: Config, log: Log): Promise<Broker> => {
 }
 
 /** ClickHouse at first use: the configured server, else the embedded one; with its tables. */
-const lazyClickHouse = (config: Config, log: Log, temporary: boolean) => {
+export const openTables = (config: Config, log: Log, temporary = false) => {
   const closed = new AbortController()
   const { signal } = closed
   let embedded: EmbeddedClickHouse | null = null

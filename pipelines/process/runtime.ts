@@ -3,6 +3,7 @@ import type { Codec } from '../../infra/avro/codec.ts'
 import type { ClickHouse } from '../../infra/clickhouse/connect.ts'
 import type { Config } from '../../infra/config/schema.ts'
 import type { Health } from '../../infra/http/health.ts'
+import type { Endpoint } from '../../infra/http/service.ts'
 import type { Broker } from '../../infra/kafka/port.ts'
 import type { Log } from '../../infra/telemetry/log.ts'
 import type { Metrics } from '../../infra/telemetry/metrics.ts'
@@ -16,6 +17,8 @@ export interface Runtime {
   readonly log: Log
   readonly metrics: Metrics
   readonly health: Health
+  /** Where `serve` puts what answers over HTTP. */
+  readonly endpoint: Endpoint
   readonly broker: Broker
   readonly codec: Codec
   /** Where each event comes from: millrace's own topic, or the user's that are mapped to it. */

@@ -7,6 +7,7 @@
 import { redactedConfig } from '../../infra/config/load.ts'
 import type { Config } from '../../infra/config/schema.ts'
 import { startHttp } from '../../infra/http/server.ts'
+import type { Endpoint } from '../../infra/http/service.ts'
 import { MemoryCluster } from '../../infra/kafka/memory.ts'
 import { createMetrics } from '../../infra/telemetry/metrics.ts'
 import { MillraceError } from '../../schemas/errors.ts'
@@ -28,7 +29,9 @@ export const serve = async (options: ServeOptions, stop: AbortSignal): Promise<v
   const metrics = createMetrics()
   /** What is in memory outlives a life: it is nowhere else. */
   const cluster = new MemoryCluster()
-  const begin = (configured: Configured) => new Life({ ...options, configured, metrics, cluster, stop })
+  const endpoint: Endpoint = { service: null }
+  const begin = (configured: Configured) =>
+    new Life({ ...options, configured, metrics, endpoint, cluster, stop })
   let life = begin(first)
   let next: Configured | null = null
   const reload = () => {
@@ -45,14 +48,21 @@ export const serve = async (options: ServeOptions, stop: AbortSignal): Promise<v
       metrics.reloaded('refused')
     }
   }
+  const names = options.pipelines.map(({ name }) => name)
+  const { host, port, token, bodyLimit } = first.config.http
+  const serves = names.includes('serve')
+  if (serves && token === undefined && !LOOPBACK.test(host))
+    first.log.warn({ host }, 'anybody who reaches this address is answered: set http.token')
   const http = await startHttp({
-    ...first.config.http,
+    host,
+    port,
     log: first.log,
+    ...(token === undefined ? {} : { token }),
+    ...(serves ? { service: { endpoint, bodyLimit, metrics: metrics.service } } : {}),
     metrics,
     health: { report: () => life.health.report() },
     config: () => redactedConfig(life.configured.config),
   })
-  const names = options.pipelines.map(({ name }) => name)
   first.log.info({ url: http.url, pipelines: names }, 'starting')
   process.on('SIGHUP', reload)
   try {
@@ -88,11 +98,15 @@ export const serve = async (options: ServeOptions, stop: AbortSignal): Promise<v
   }
 }
 
+const LOOPBACK = /^(127\.|localhost$|::1$|\[::1\]$)/
+
 /** What the process itself was begun with cannot change under it. */
 const keepingPort = ({ config, log }: Configured, { http, shutdown }: Config): Configured => {
   for (const [key, now, then] of [
     ['http.host', config.http.host, http.host],
     ['http.port', config.http.port, http.port],
+    ['http.token', config.http.token?.reveal(), http.token?.reveal()],
+    ['http.bodyLimit', config.http.bodyLimit, http.bodyLimit],
     ['shutdown.grace', config.shutdown.grace, shutdown.grace],
   ])
     if (now !== then) log.warn({ key }, `${key} changes with a restart only`)

@@ -30,6 +30,8 @@ export class DecisionChecks {
   #ahead: AsyncGenerator<OutcomeBlock, void> | null
   /** Where the fold began, as a `stateOffset`. */
   readonly #begun: number
+  /** Versions that the log defines. */
+  readonly #known: ReadonlySet<number>
   /** How far the fold has come, as a `stateOffset`: to be kept up to date by who folds. */
   reach: number
 
@@ -42,7 +44,7 @@ export class DecisionChecks {
     versions: readonly (readonly [version: number, table: PolicyTable])[],
     requests: Requests,
     comparison: Comparison,
-    options: { readonly window: number; readonly begun: number },
+    options: { readonly window: number; readonly begun: number; readonly known: ReadonlySet<number> },
   ) {
     this.#ahead = ahead
     this.#deciders = new Map(versions.map(([version, table]) => [version, new Decider(table)]))
@@ -50,6 +52,7 @@ export class DecisionChecks {
     this.#comparison = comparison
     this.#window = options.window
     this.#begun = options.begun
+    this.#known = options.known
     this.reach = options.begun
   }
 
@@ -111,8 +114,9 @@ export class DecisionChecks {
     else if (outcome.stateOffset < this.#begun)
       unchecked('made at a state before the one that the fold began with')
     else if (outcome.stateOffset < this.reach) unchecked('their outcomes come too long after them')
+    else if (!this.#known.has(outcome.policyVersion)) unchecked('of a version that the log does not define')
     else if (!this.#deciders.has(outcome.policyVersion))
-      unchecked('of a version that the log does not define')
+      unchecked('of a version whose state began before the one that decides now, or is split otherwise')
     else this.#waiting.push(outcome.stateOffset, decidedIn(at, outcome))
   }
 

@@ -3,14 +3,15 @@
  * end. Each outcome is judged and learned with its whole request, read back where the outcome points.
  */
 
+import type { EvaluationOptions } from '../../operators/bandits/evaluation/evaluation.ts'
 import {
   ProgressiveEvaluation,
   type ProgressiveReport,
 } from '../../operators/bandits/evaluation/progressive.ts'
 import type { PolicyDefinitionBody } from '../../operators/bandits/state/definition.ts'
-import { canonicalJson, definitionHash, stateHash } from '../../operators/bandits/state/definition.ts'
-import { type LivePolicy, PolicyTable } from '../../operators/bandits/state/policy-table.ts'
+import type { LivePolicy } from '../../operators/bandits/state/policy-table.ts'
 import type { PolicyDefinition } from '../../schemas/generated/events.ts'
+import { openTarget } from '../evaluate/target.ts'
 import { type OutcomeAt, outcomesOf, type PartRange, type Reading } from './outcomes.ts'
 import { Requests } from './requests.ts'
 import { sha256 } from './snapshot-checks.ts'
@@ -34,16 +35,18 @@ export interface OtherPolicyOptions {
   readonly definition: PolicyDefinition
   readonly other: PolicyDefinitionBody
   readonly ranges: readonly PartRange[]
+  readonly evaluation?: EvaluationOptions
   readonly onPassed?: (passed: number) => void
 }
 
 /** @throws MillraceError INVALID_CONFIG, and what reading throws */
 export const replayOtherPolicy = async (
   reading: Reading,
-  { live, definition, other, ranges, onPassed = () => {} }: OtherPolicyOptions,
+  { live, definition, other, ranges, evaluation: options, onPassed = () => {} }: OtherPolicyOptions,
 ): Promise<OtherPolicyReplay> => {
-  const entry = openOther(definition, other)
-  const evaluation = new ProgressiveEvaluation(entry)
+  // As a live version without experience, in the place of the logged one.
+  const entry = openTarget(definition.policy, other, definition)
+  const evaluation = new ProgressiveEvaluation(entry, options)
   const requests = new Requests(reading)
   let gathered: OutcomeAt[] = []
   let count = 0
@@ -80,18 +83,4 @@ export const replayOtherPolicy = async (
     stateSha256: sha256(policy.snapshot()),
     learned: policy.learned,
   }
-}
-
-/** The other policy as a live version without experience, in the place of the logged one. */
-const openOther = (definition: PolicyDefinition, other: PolicyDefinitionBody): LivePolicy => {
-  const table = new PolicyTable([
-    {
-      ...definition,
-      definition: canonicalJson(other),
-      hash: definitionHash(other),
-      stateHash: stateHash(other),
-      effectiveFrom: 0,
-    },
-  ])
-  return table.get(definition.policy)!
 }

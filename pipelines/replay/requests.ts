@@ -1,11 +1,14 @@
 /**
- * Requests read back where outcomes point at them. Many at a time: their offsets are gathered by partition, joined to ranges, and each range is
- * read once, in order; what lies between is passed over undecoded. A request that retention has removed is said to be gone.
+ * Requests read back where outcomes point at them: in their topic, or with their decisions (served-requests.ts). Many at a time: their offsets are
+ * gathered by partition, joined to ranges, and each range is read once, in order; what lies between is passed over undecoded. A request that
+ * retention has removed is said to be gone.
  */
-import type { Batch, TopicOffsets } from '../../infra/kafka/port.ts'
+import type { Batch, ConsumedRecord, TopicOffsets } from '../../infra/kafka/port.ts'
 import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
 import type { DecisionRequest } from '../../schemas/generated/events.ts'
-import { type Input, readBatch } from '../delivery/inputs.ts'
+import { type Input, ownInput, readBatch } from '../delivery/inputs.ts'
+import { isServed, REQUEST_HEADER, throughDecisions } from '../delivery/served-requests.ts'
+import { topicOf } from '../process/runtime.ts'
 import type { Reading } from './outcomes.ts'
 
 /** Where an outcome says that its request lies. */
@@ -30,13 +33,17 @@ const MOST = 5_000
 export class Requests {
   readonly #reading: Reading
   readonly #inputs: readonly Input<'decision-request'>[]
+  /** Decisions, whose records carry the requests that were answered over HTTP. */
+  readonly #served: Input<'decision-request'>
   readonly #ends = new Map<string, readonly TopicOffsets[]>()
   #read = 0
   #bytes = 0
 
   constructor(reading: Reading) {
     this.#reading = reading
-    this.#inputs = reading.inputs('decision-request')
+    const { codec, config } = reading
+    this.#served = ownInput(codec, topicOf(config, 'decision'), 'decision-request')
+    this.#inputs = [...reading.inputs('decision-request'), this.#served]
   }
 
   /** How many to ask for at once, so that they take bounded memory. */
@@ -57,8 +64,12 @@ export class Requests {
       return typeof request !== 'string' && request.requestId === places[i]!.requestId
     }
     for (const input of this.#inputs) {
-      const open = places.flatMap((place, i) => (isFound(i) ? [] : [{ place, i }]))
-      if (open.length === 0) break
+      const open = places.flatMap((place, i) => {
+        const served = isServed(place.requestPartition)
+        if (isFound(i) || served !== (input === this.#served)) return []
+        return [{ place: served ? inDecisions(place) : place, i }]
+      })
+      if (open.length === 0) continue
       const read = await this.#from(
         input,
         open.map(({ place }) => place),
@@ -106,7 +117,8 @@ export class Requests {
     wanted: Set<number>,
     found: Map<number, FoundRequest>,
   ): Promise<void> {
-    const records = batch.records.filter(({ offset }) => wanted.has(offset))
+    const there = batch.records.filter(({ offset }) => wanted.has(offset))
+    const records = input === this.#served ? there.map(requestWith) : there
     const { events, refused } = await readBatch({ ...batch, records }, [input], this.#reading.log)
     for (const [index, { offset, value }] of records.entries()) {
       found.set(offset, events[index] ?? refused.find((each) => each.index === index)!.code)
@@ -148,3 +160,15 @@ export class Requests {
     return ranges
   }
 }
+
+/** The place of the decision that the request rides with. */
+const inDecisions = (place: RequestPlace): RequestPlace => ({
+  ...place,
+  requestPartition: throughDecisions(place.requestPartition),
+})
+
+/** The request that a decision's record carries, as a record. */
+const requestWith = (decision: ConsumedRecord): ConsumedRecord => ({
+  ...decision,
+  value: decision.headers?.[REQUEST_HEADER] ?? null,
+})

@@ -4,10 +4,11 @@
  * program is not what it was.
  *
  * Outcomes are read twice: once ahead of the fold, for what they say of their decisions, and once to be learned. Cost: a fold and a decision an
- * outcome, and a fold more for every earlier version that shares the state.
+ * outcome, and a fold more for every other version that shares the state or has one that begins no earlier.
  */
 import { openModelStore } from '../../infra/models/store.ts'
 import { type LivePolicy, PolicyTable } from '../../operators/bandits/state/policy-table.ts'
+import { whereDecides } from '../../operators/bandits/state/versions.ts'
 import { type ErrorCode, MillraceError } from '../../schemas/errors.ts'
 import type { PolicyDefinition, Snapshot } from '../../schemas/generated/events.ts'
 import { isOfState, partsOfSnapshot } from '../states/snapshot-log.ts'
@@ -53,11 +54,16 @@ export const replaySamePolicy = async (
   const { table, live, definitions, ranges, window = WINDOW, onPassed = () => {} } = options
   const comparison = new Comparison()
   const snapshots = await snapshotChecks(reading, options, comparison)
-  const versions = [[live.version, table] as const, ...earlierVersions(table, live, definitions)]
+  const versions = [
+    [live.version, table] as const,
+    ...sharingVersions(table, live, definitions),
+    ...otherStates(live, definitions),
+  ]
   const ahead = outcomesOf(reading, live, ranges)
   const requests = new Requests(reading)
   const begun = live.stateOffset
-  const decisions = new DecisionChecks(ahead, versions, requests, comparison, { window, begun })
+  const known = new Set(definitions.map(({ version }) => version))
+  const decisions = new DecisionChecks(ahead, versions, requests, comparison, { window, begun, known })
   const refused = new Map<ErrorCode, number>()
   let count = 0
   const whole = ranges.map(({ partition, to }, part) => ({ partition, from: live.offsets[part]!, to }))
@@ -95,40 +101,49 @@ export const replaySamePolicy = async (
   }
 }
 
-/** Folds an outcome into the state of every version; gives the code with which it was refused. */
+/** Folds an outcome into the state of every version; gives the code with which the first, whose states are compared, refused it. */
 const learn = (
   versions: readonly (readonly [number, PolicyTable])[],
   { offset, key, outcome, code }: OutcomeAt,
 ): ErrorCode | null => {
   if (outcome === null) return code!
   let refused: ErrorCode | null = null
-  for (const [, table] of versions) {
+  for (const [i, [, table]] of versions.entries()) {
     try {
       table.learn(outcome, offset, key)
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
-      refused = error.code
+      if (i === 0) refused = error.code
     }
   }
   return refused
 }
 
-/** Tables of the live versions before this one that share its state, which each is given as it is. */
-const earlierVersions = (
+/** Tables of the other versions that share its state, which each is given as it is: they decided before it, or were demoted. */
+const sharingVersions = (
   table: PolicyTable,
   { name, version, stateHash }: LivePolicy,
   definitions: readonly PolicyDefinition[],
 ): [number, PolicyTable][] => {
-  const earlier = definitions.filter(
-    (other) => other.mode === 'live' && other.stateHash === stateHash && other.version < version,
-  )
+  const sharing = definitions.filter((other) => other.stateHash === stateHash && other.version !== version)
   const { bytes, offsets } = table.save(name)
-  return earlier.map((definition) => {
-    const upTo = new PolicyTable(definitions.filter((other) => other.version <= definition.version))
+  return sharing.map((definition) => {
+    const upTo = new PolicyTable(whereDecides(definitions, definition))
     upTo.load(name, bytes, offsets)
     return [definition.version, upTo]
   })
 }
+
+/** Tables of versions with another state, as far as that begins no earlier than the fold does: they were promoted, and perhaps demoted again. */
+const otherStates = (live: LivePolicy, definitions: readonly PolicyDefinition[]): [number, PolicyTable][] =>
+  definitions
+    .filter(({ stateHash }) => stateHash !== live.stateHash)
+    .flatMap((definition): [number, PolicyTable][] => {
+      const table = new PolicyTable(whereDecides(definitions, definition))
+      const { keys, from } = table.get(live.name)!
+      const covered = keys.join() === live.keys.join() && live.offsets.every((offset) => offset <= from)
+      return covered ? [[definition.version, table]] : []
+    })
 
 /** The snapshots of the policy's state that lie in the range. */
 const snapshotChecks = async (

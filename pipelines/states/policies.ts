@@ -73,7 +73,19 @@ export const agreedDefinitions = async (runtime: PolicyLog): Promise<PolicyDefin
     )
   }
   const outcomes = await runtime.broker.admin.offsets(topicOf(runtime.config, 'outcome'))
-  const moved = requireUnmoved(runtime, definitions, outcomes.length)
+  return unmovedDefinitions(runtime, definitions, outcomes.length)
+}
+
+/**
+ * The definitions without those of policies that are configured no longer and whose outcomes lie elsewhere now.
+ * @throws MillraceError PARTITION_MISMATCH where they are configured
+ */
+export const unmovedDefinitions = (
+  runtime: Pick<Runtime, 'config'>,
+  definitions: readonly PolicyDefinition[],
+  partitions: number,
+): PolicyDefinition[] => {
+  const moved = requireUnmoved(runtime, definitions, partitions)
   return definitions.filter(({ policy }) => !moved.has(policy))
 }
 
@@ -102,6 +114,11 @@ const requireUnmoved = (
   )
 }
 
+export interface ApplyOptions {
+  /** Whether changes that keep the state's meaning start in shadow as well (default false). A policy's first version never does. */
+  readonly shadow?: boolean
+}
+
 /**
  * Writes a new version of every policy that the configuration defines differently. It takes effect at the present end of the policy's
  * outcomes, that of a split policy at the beginning of its parts'; one that gives the state another meaning than the live version starts in shadow.
@@ -109,8 +126,9 @@ const requireUnmoved = (
  */
 export const applyDefinitions = async (
   runtime: PolicyLog & Pick<Runtime, 'now'>,
+  { shadow = false }: ApplyOptions = {},
 ): Promise<PolicyDefinition[]> => {
-  const { broker, codec, config, now } = runtime
+  const { broker, config, now } = runtime
   const known = await readDefinitions(runtime)
   const live = liveDefinitions(known)
   const ends = await broker.admin.offsets(topicOf(config, 'outcome'))
@@ -129,19 +147,27 @@ export const applyDefinitions = async (
         hash,
         stateHash,
         salt: randomBytes(16).toString('hex'),
-        mode: current === undefined || current.stateHash === stateHash ? 'live' : 'shadow',
+        mode: current === undefined || (current.stateHash === stateHash && !shadow) ? 'live' : 'shadow',
         outcomesPartitions: ends.length,
         effectiveFrom: partsOf(bodies.get(policy) ?? {}) > 1 ? 0 : end,
         appliedAt: now(),
       }
     },
   )
-  if (applied.length === 0) return applied
+  if (applied.length > 0) await writeDefinitions(runtime, applied)
+  return applied
+}
+
+/** Writes versions: new ones, or others of their keys again. */
+export const writeDefinitions = async (
+  { broker, codec, config }: PolicyLog,
+  definitions: readonly PolicyDefinition[],
+): Promise<void> => {
   await codec.prepare(['policy-definition'])
   const writer = await broker.writer()
   try {
     await writer.send(
-      applied.map((definition) => ({
+      definitions.map((definition) => ({
         topic: topicOf(config, 'policy-definition'),
         key: Buffer.from(KEYS['policy-definition'](definition)),
         value: codec.encode('policy-definition', definition),
@@ -150,5 +176,4 @@ export const applyDefinitions = async (
   } finally {
     await writer.close()
   }
-  return applied
 }

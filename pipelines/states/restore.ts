@@ -1,11 +1,11 @@
 /**
- * Restoring: every policy of a table is put back to its newest snapshot that can be gone on from. One that is damaged, missing, of another kernel
- * or behind what `outcomes` still holds is passed over with a warning, for the one before; with none left, the policy is folded
+ * Restoring: every state of a table is put back to its newest snapshot that can be gone on from. One that is damaged, missing, of another kernel
+ * or behind what `outcomes` still holds is passed over with a warning, for the one before; with none left, the state is folded
  * from its beginning. So a snapshot never decides what a state is, only how long it takes to get there.
  */
 import type { TopicOffsets } from '../../infra/kafka/port.ts'
 import { type ModelStore, openModelStore } from '../../infra/models/store.ts'
-import type { PolicyTable } from '../../operators/bandits/state/policy-table.ts'
+import type { LivePolicy, PolicyTable } from '../../operators/bandits/state/policy-table.ts'
 import { crc32 } from '../../operators/numerics/crc32.ts'
 import { KEYS } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'
@@ -20,18 +20,20 @@ type Surroundings = Pick<Runtime, 'broker' | 'codec' | 'config' | 'log'>
  * @param definitions all known, those of the table among them
  * @param outcomes what there is of `outcomes` to fold, by partition: a snapshot that goes on outside of it is of no use. A replay to an
  * offset gives that as `latest`.
- * @returns the snapshots that were restored; policies without one stand at their beginning
+ * @param states which of those that the table holds; all where absent
+ * @returns the snapshots that were restored; states without one stand at their beginning
  */
 export const restore = async (
   runtime: Surroundings,
   table: PolicyTable,
   definitions: readonly PolicyDefinition[],
   outcomes: readonly TopicOffsets[],
+  states: Iterable<LivePolicy> = table.held(),
 ): Promise<Snapshot[]> => {
   const store = await openModelStore(runtime.config.models.directory)
   const snapshots = (await readSnapshots(runtime)).sort((a, b) => reach(b) - reach(a))
   const restored: Snapshot[] = []
-  for (const live of table) {
+  for (const live of states) {
     for (const snapshot of snapshots) {
       if (!isOfState(snapshot, live, definitions)) continue
       const { policy, partition, offset, bytes } = snapshot
@@ -39,7 +41,7 @@ export const restore = async (
       try {
         const unusable = whyUnusable(snapshot, live, outcomes)
         if (unusable !== null) throw unusable
-        await load(store, table, snapshot)
+        await load(store, table, live, snapshot)
         runtime.log.info({ ...what, bytes }, 'state restored from a snapshot')
         restored.push(snapshot)
         break
@@ -54,13 +56,18 @@ export const restore = async (
 }
 
 /** @throws MillraceError SNAPSHOT_CORRUPT, SNAPSHOT_MISMATCH, STORE_UNAVAILABLE: the table is then as it was */
-const load = async (store: ModelStore, table: PolicyTable, snapshot: Snapshot): Promise<void> => {
-  const { policy, sha256, crc32: expected } = snapshot
+const load = async (
+  store: ModelStore,
+  table: PolicyTable,
+  { name, stateHash }: LivePolicy,
+  snapshot: Snapshot,
+): Promise<void> => {
+  const { sha256, crc32: expected } = snapshot
   const bytes = await store.get(sha256)
   if (bytes === null)
     throw new MillraceError('SNAPSHOT_CORRUPT', `snapshot: ${sha256} is not in ${store.directory}`)
   if (bytes.length !== snapshot.bytes || crc32(bytes) !== expected)
     throw new MillraceError('SNAPSHOT_CORRUPT', `snapshot: ${sha256} is not what its record says`)
   const offsets = partsOfSnapshot(snapshot).map(({ offset }) => offset)
-  table.load(policy, bytes, offsets)
+  table.load(name, bytes, offsets, stateHash)
 }

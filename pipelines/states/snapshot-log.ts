@@ -8,7 +8,7 @@ import { MillraceError } from '../../schemas/errors.ts'
 import type { PolicyDefinition, Snapshot, SnapshotPart } from '../../schemas/generated/events.ts'
 import { type Runtime, topicOf } from '../process/runtime.ts'
 
-/** Slots of a policy in the topic. */
+/** Slots of a state in the topic. */
 const SLOTS = 4
 
 type Surroundings = Pick<Runtime, 'broker' | 'codec' | 'config' | 'log'>
@@ -98,11 +98,25 @@ export const whyUnusable = (
   return null
 }
 
-/** The slots of the policies as the topic has them; a task owns those of its policies, so that nobody else changes them meanwhile. */
+/**
+ * The place of a state among those of its policy, in the order of their first versions: its slots are four from four times that on. Versions are only added, so
+ * it stays what it is.
+ */
+const placeOf = ({ name, stateHash }: LivePolicy, definitions: readonly PolicyDefinition[]): number => {
+  const own = definitions.filter(({ policy }) => policy === name).sort((a, b) => a.version - b.version)
+  return [...new Set(own.map((other) => other.stateHash))].indexOf(stateHash)
+}
+
+/** The slots of the policies' states as the topic has them; a task owns those of its policies, so that nobody else changes them meanwhile. */
 export class Slots {
-  private readonly slots = new Map<string, Snapshot>()
+  readonly #definitions: readonly PolicyDefinition[]
+  readonly #slots = new Map<string, Snapshot>()
   /** Of each slot that can be gone on from, how far it has come. */
-  private readonly usable = new Map<string, number>()
+  readonly #usable = new Map<string, number>()
+
+  private constructor(definitions: readonly PolicyDefinition[]) {
+    this.#definitions = definitions
+  }
 
   static async read(
     runtime: Surroundings,
@@ -110,42 +124,48 @@ export class Slots {
     definitions: readonly PolicyDefinition[],
   ): Promise<Slots> {
     const outcomes = await runtime.broker.admin.offsets(topicOf(runtime.config, 'outcome'))
-    const slots = new Slots()
+    const slots = new Slots(definitions)
     for (const snapshot of await readSnapshots(runtime)) {
-      const live = table.get(snapshot.policy)
-      slots.slots.set(KEYS.snapshot(snapshot), snapshot)
-      if (live === undefined || !isOfState(snapshot, live, definitions)) continue
-      if (whyUnusable(snapshot, live, outcomes) === null)
-        slots.usable.set(KEYS.snapshot(snapshot), reach(snapshot))
+      const key = KEYS.snapshot(snapshot)
+      slots.#slots.set(key, snapshot)
+      for (const live of table.held()) {
+        const own = isOfState(snapshot, live, definitions) && slots.#of(live).includes(snapshot.slot)
+        if (own && whyUnusable(snapshot, live, outcomes) === null) slots.#usable.set(key, reach(snapshot))
+      }
     }
     return slots
   }
 
-  /** How far the newest usable snapshot of a policy has come, its beginning where there is none. */
-  newest({ name, from, parts }: LivePolicy): number {
-    return Math.max(from * parts, ...this.reaches(name))
+  /** How far the newest usable snapshot of a state has come, its beginning where there is none. */
+  newest(live: LivePolicy): number {
+    return Math.max(live.from * live.parts, ...this.#reaches(live))
   }
 
   /** The slot to be written next: an empty one, else the one that is of least use. */
-  next(policy: string): number {
-    const reaches = this.reaches(policy)
-    return reaches.indexOf(Math.min(...reaches))
+  next(live: LivePolicy): number {
+    const reaches = this.#reaches(live)
+    return this.#of(live)[reaches.indexOf(Math.min(...reaches))]!
   }
 
   /** @returns what lay in the slot before */
   put(snapshot: Snapshot): Snapshot | undefined {
     const key = KEYS.snapshot(snapshot)
-    const before = this.slots.get(key)
-    this.slots.set(key, snapshot)
-    this.usable.set(key, reach(snapshot))
+    const before = this.#slots.get(key)
+    this.#slots.set(key, snapshot)
+    this.#usable.set(key, reach(snapshot))
     return before
   }
 
+  #of(live: LivePolicy): number[] {
+    const place = placeOf(live, this.#definitions)
+    return Array.from({ length: SLOTS }, (_, slot) => SLOTS * place + slot)
+  }
+
   /** By slot: -1 where what lies there is of no use, -2 where nothing does. */
-  private reaches(policy: string): number[] {
-    return Array.from({ length: SLOTS }, (_, slot) => {
-      const key = KEYS.snapshot({ policy, slot } as Snapshot)
-      return this.usable.get(key) ?? (this.slots.has(key) ? -1 : -2)
+  #reaches(live: LivePolicy): number[] {
+    return this.#of(live).map((slot) => {
+      const key = KEYS.snapshot({ policy: live.name, slot } as Snapshot)
+      return this.#usable.get(key) ?? (this.#slots.has(key) ? -1 : -2)
     })
   }
 }

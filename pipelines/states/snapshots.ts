@@ -5,7 +5,7 @@
  * Every decider holds every state, and one must write: whoever owns the partition of a policy's (first) outcomes in the group `learn`. The task is
  * that ownership and nothing more, so its first batch is held and no outcome is fetched twice; the state is the decider's own. Bytes first,
  * then the record, committed with the task's position: a former owner's commit is refused, and a record never names bytes that were not
- * written whole. Of four slots the one with the oldest snapshot is written next.
+ * written whole. Each state of a policy has four slots; the one with the oldest snapshot is written next.
  *
  * A snapshot is due when `snapshots.every` records have been followed behind the last one. It costs a copy of the state, its checksums and two syncs
  * of the disk; the loop stands still for the copy, the hash and the CRC in turn, some 20 ms each for 13 MB.
@@ -79,10 +79,13 @@ class Taker {
   private readonly server: Remote
   /** Aborts when the task is this process's no more. */
   private readonly gone: AbortSignal
-  private readonly policies: readonly LivePolicy[]
+  /** The slots, and the definitions that they were read for. */
   private slots: Slots | null = null
-  /** Records followed when a policy was last saved. */
+  private definitions: States['definitions'] = []
+  /** Records followed when a state was last saved. */
   private readonly saved = new Map<string, number>()
+  /** How far a state had come when it was last tried: a split one may stand still while its outcomes are followed. */
+  private readonly tried = new Map<string, number>()
 
   constructor(runtime: Runtime, states: States, task: Task, server: Remote, gone: AbortSignal) {
     this.runtime = runtime
@@ -90,18 +93,23 @@ class Taker {
     this.task = task
     this.server = server
     this.gone = gone
-    this.policies = [...states.table].filter(
-      (live) => partitionsOf(live, states.partitions)[0] === task.partition,
-    )
+  }
+
+  /** The states that this task is to save: those held now whose first part lies in its partition. */
+  private get policies(): LivePolicy[] {
+    const { table, partitions } = this.states
+    return [...table.held()].filter((live) => partitionsOf(live, partitions)[0] === this.task.partition)
   }
 
   /** Takes one snapshot after another while any is due. @throws MillraceError what `Task.checkpoint` throws */
   async *takeDue(): AsyncGenerator<Progress> {
     if (this.policies.length === 0) return
     try {
-      this.slots ??= await this.readSlots()
-      for (let live = this.due(); live !== undefined && !this.gone.aborted; live = this.due()) {
-        const taken = await this.take(live, this.slots)
+      for (;;) {
+        const slots = await this.readSlots()
+        const live = this.due(slots)
+        if (live === undefined || this.gone.aborted) return
+        const taken = await this.take(live, slots)
         if (taken !== null) yield taken
       }
     } catch (error) {
@@ -109,20 +117,28 @@ class Taker {
     }
   }
 
-  private readSlots(): Promise<Slots> {
+  /** Read again where versions have come or changed. */
+  private async readSlots(): Promise<Slots> {
     const { runtime, states, gone } = this
+    const { definitions } = states
+    if (this.slots !== null && this.definitions === definitions) return this.slots
     const registry = new Remote({
       name: 'the schema registry',
       away: 'REGISTRY_UNAVAILABLE',
       log: runtime.log,
     })
-    return registry.reach(() => Slots.read(runtime, states.table, states.definitions), gone)
+    const slots = await registry.reach(() => Slots.read(runtime, states.table, definitions), gone)
+    this.slots = slots
+    this.definitions = definitions
+    return slots
   }
 
-  private due(): LivePolicy | undefined {
+  private due(slots: Slots): LivePolicy | undefined {
     const { every } = this.runtime.config.snapshots
     return this.policies.find((live) => {
-      const since = this.saved.get(live.name) ?? this.slots!.newest(live)
+      const key = keyOf(live)
+      if (live.parts > 1 && this.tried.get(key) === live.stateOffset) return false
+      const since = this.saved.get(key) ?? slots.newest(live)
       return sum(followed(this.states, live)) - since >= every
     })
   }
@@ -134,14 +150,18 @@ class Taker {
     const store = await openModelStore(config.models.directory)
     const kept = await this.server.reach(async () => {
       const position = states.positions.get(task.partition)!
-      this.saved.set(live.name, sum(followed(states, live)))
+      // Meanwhile it may have been let go, or be spoken for by another version.
+      if (!this.policies.includes(live)) return null
+      const key = keyOf(live)
+      this.tried.set(key, live.stateOffset)
       const state = saveState(states, live)
       if (sum(state.offsets) <= slots.newest(live)) return null
+      this.saved.set(key, sum(followed(states, live)))
       return { ...state, position, ...(await store.put(state.bytes)) }
     }, this.gone)
     if (kept === null || this.gone.aborted) return null
     const { bytes, offsets, position, uri, sha256 } = kept
-    const slot = slots.next(live.name)
+    const slot = slots.next(live)
     const partitions = partitionsOf(live, states.partitions)
     const snapshot: Snapshot = {
       policy: live.name,
@@ -168,7 +188,7 @@ class Taker {
     const topic = topicOf(config, 'outcome')
     await task.checkpoint({ outputs: [record], positions: new Map([[topic, { offset: position }]]) })
     const replaced = slots.put(snapshot)
-    metrics.policy(live.name).snapshotOffset(snapshot.offset)
+    if (states.table.get(live.name) === live) metrics.policy(live.name).snapshotOffset(snapshot.offset)
     log.info({ policy: live.name, slot, offsets, bytes: bytes.length, sha256 }, 'snapshot taken')
     if (replaced !== undefined) await removeUnnamed(runtime, store, replaced.sha256)
     const { partition } = task
@@ -187,5 +207,8 @@ const removeUnnamed = async (runtime: Runtime, store: ModelStore, sha256: string
     runtime.log.warn({ code, sha256 }, `the bytes of an old snapshot were not removed: ${message}`)
   }
 }
+
+/** A state among all. */
+const keyOf = ({ name, stateHash }: LivePolicy): string => `${name}/${stateHash}`
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)

@@ -5,6 +5,7 @@ import { createLog } from '../../infra/telemetry/log.ts'
 import { createTopics } from '../../pipelines/checks/topics.ts'
 import { openRuntime } from '../../pipelines/process/open.ts'
 import { applyDefinitions } from '../../pipelines/states/policies.ts'
+import { either } from './settings.ts'
 import { DIMENSION, type WorldOptions } from './world.ts'
 
 /** A configuration as it is written: blocks of keys. */
@@ -58,7 +59,7 @@ export const configurationOf = (
     features: { dense: DIMENSION },
     explorationFloor: 0.1,
   })),
-  join: { window: `${windowMs}ms`, grace: `${graceMs}ms`, idleTimeout: '60s' },
+  join: { window: `${windowMs}ms`, grace: `${graceMs}ms`, idleTimeout: either('60s', '30m') },
   record: { maxWait: '200ms' },
   snapshots: { every: 500 },
   models: { directory: join(folder, 'models') },

@@ -2,6 +2,7 @@
 import { expect } from 'vitest'
 import { Decider } from '../../operators/bandits/decide.ts'
 import { PolicyTable } from '../../operators/bandits/state/policy-table.ts'
+import { whereDecides } from '../../operators/bandits/state/versions.ts'
 import type { Decision, DecisionRequest, Reward } from '../../schemas/generated/events.ts'
 import { type Found, learnIfSound, type Stage, WINDOW_MS } from './harness.ts'
 
@@ -113,7 +114,7 @@ export const expectReplayed = async (stage: Stage): Promise<void> => {
   }
   for (const group of groups.values()) {
     const { policy, policyVersion } = group[0]!
-    const table = new PolicyTable(definitions.filter(({ version }) => version <= policyVersion))
+    const table = new PolicyTable(whereDecides(definitions, { policy, version: policyVersion }))
     const decider = new Decider(table)
     const own = outcomes.filter(({ event }) => event.policy === policy)
     let next = 0

@@ -63,7 +63,7 @@ describe('the command line', () => {
     const { code, stderr } = await millrace.run('run', 'decode')
     expect(code).toBe(1)
     expect(stderr).toBe(
-      'INVALID_CONFIG: there is no pipeline "decode": there are decide, attribute, record\n',
+      'INVALID_CONFIG: there is no pipeline "decode": there are decide, attribute, record, challenge, serve\n',
     )
   })
 
@@ -99,6 +99,7 @@ describe('the command line', () => {
       ['policies', 'apply'],
       ['dead-letters', 'list'],
       ['dead-letters', 'replay'],
+      ['explain', 'r-1'],
     ]
     await Promise.all(
       commands.map(async (args) => {

@@ -98,9 +98,14 @@ describe.skipIf(kafkaMissing !== '')('millrace replay over a real Kafka', () => 
     millrace.write('other.yaml', policyYaml(5, 0.5))
     const { code, stdout } = await millrace.run('replay', '--policy', 'other.yaml')
     expect(code).toBe(0)
-    expect(stdout).toContain(`${COUNT} outcomes, ${COUNT} evaluated`)
-    expect(stdout).toMatch(/^dense: IPS -?[\d.]+ ± [\d.]+, SNIPS -?[\d.]+ ± [\d.]+$/m)
-    expect(stdout).toMatch(/^dense: effective sample size [\d.]+, largest weight [\d.]+$/m)
+    expect(stdout).toContain(`dense: ${COUNT} outcomes\ndense: ${COUNT} steps evaluated\n`)
+    for (const name of ['logged mean', 'IPS', 'SNIPS', 'clipped IPS \\(at 10\\)', 'DM', 'DR', 'SNDR'])
+      expect(stdout).toMatch(
+        new RegExp(`^dense: ${name} +(-?[\\d.]+ +){2}-?[\\d.]+ to -?[\\d.]+ +-?[\\d.]+ to -?[\\d.]+$`, 'm'),
+      )
+    expect(stdout).toMatch(
+      /^dense: effective sample size [\d.]+ of 300 \([\d.]+ by the logged probabilities\), largest weight [\d.]+, mean weight /m,
+    )
     expect(stdout).toMatch(/^dense: (verdict: |no verdict)/m)
   })
 

@@ -1,0 +1,51 @@
+/** Peers in Python: an environment made once under `.millrace/`, and a process in it that measures on request. */
+import { execFile, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const execute = promisify(execFile)
+const ENVIRONMENT = fileURLToPath(new URL('../../.millrace/bench-python', import.meta.url))
+
+export interface PythonPeers {
+  /** Versions by package. */
+  readonly versions: Readonly<Record<string, string>>
+  /** Sends a line of words and gives the number that is answered. */
+  ask(...words: readonly (string | number)[]): Promise<number>
+  close(): void
+}
+
+/**
+ * @param script beside this file: says its versions as a line of JSON, then answers each line with a number
+ * @throws Error where Python or a package is not to be had
+ */
+export const startPython = async (script: string, packages: readonly string[]): Promise<PythonPeers> => {
+  const python = `${ENVIRONMENT}/bin/python`
+  const imports = `import ${packages.join(', ')}`
+  const usable = existsSync(python) && (await execute(python, ['-c', imports]).then(Boolean, () => false))
+  if (!usable) {
+    console.error(`making a Python environment with ${packages.join(', ')} …`)
+    await execute('python3', ['-m', 'venv', ENVIRONMENT])
+    await execute(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages])
+  }
+  const one = { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' }
+  const child = spawn(python, [fileURLToPath(new URL(`./${script}`, import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...one },
+  })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const next = async (): Promise<string> => {
+    const line = await lines.next()
+    if (line.done) throw new Error(`${script} ended early`)
+    return line.value
+  }
+  return {
+    versions: JSON.parse(await next()) as Record<string, string>,
+    ask: async (...words) => {
+      child.stdin.write(`${words.join(' ')}\n`)
+      return Number(await next())
+    },
+    close: () => child.stdin.end(),
+  }
+}
