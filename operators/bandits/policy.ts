@@ -111,6 +111,8 @@ export interface TunablePolicy extends Policy {
   look(input: DecisionInput, uniform: () => number): void
   /** Adds `weight` times the distribution over the arms under this exploration, without any floor, to `probabilities`. */
   spread(exploration: number, weight: number, probabilities: Float64Array): void
+  /** The one arm that takes all under this exploration: what `spread` would say, for less. Only where there always is one. */
+  favourite?(exploration: number): number
   /** Writes the indices of the arms into `ranking`, best under this exploration first (ties: lower index first). */
   rank(exploration: number, ranking: Int32Array): void
 }

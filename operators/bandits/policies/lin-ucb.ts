@@ -46,6 +46,10 @@ export class LinUcb extends LinearPolicy {
     this.#choice.spread(exploration, weight, probabilities)
   }
 
+  favourite(exploration: number): number {
+    return this.#choice.best(exploration)
+  }
+
   rank(exploration: number, ranking: Int32Array): void {
     this.#choice.rank(exploration, ranking)
   }

@@ -2,7 +2,7 @@
  * The mixture that a syndicate draws its arms from: every combination of candidates has a policy, an exploration and a weight, and with them a distribution
  * over the arms. Kept apart by combination until the arm is drawn, since what was drawn among the candidates follows from the arm.
  *
- * Cost: a `look` a policy, a `spread` a combination, and two passes over combinations × arms. Nothing is allocated once the buffers are large enough.
+ * Cost: a `look` a policy and a `favourite` a combination; where a policy has none, a `spread` and two passes over the arms. Nothing is allocated once the buffers are large enough.
  */
 import type { DecisionInput, TunablePolicy } from '../policy.ts'
 
@@ -23,6 +23,9 @@ export class SyndicateMixture {
   /** Weight of each combination: the product of its candidates' probabilities. */
   readonly weights: Float64Array
   readonly #values: Float64Array
+  readonly #masses: Float64Array
+  /** The one arm that a combination takes; −1 where it has a distribution, which is then in its row. */
+  readonly #favourites: Int32Array
   #rows: Float64Array[]
   #capacity = 0
 
@@ -30,6 +33,8 @@ export class SyndicateMixture {
     this.combinations = combinations
     this.weights = new Float64Array(combinations.length)
     this.#values = new Float64Array(combinations.length)
+    this.#masses = new Float64Array(combinations.length)
+    this.#favourites = new Int32Array(combinations.length).fill(-1)
     this.#rows = []
   }
 
@@ -46,10 +51,14 @@ export class SyndicateMixture {
       const { base, exploration, corruption } = combinations[c]!
       const policy = bases[base]!
       const value = (exploration ?? policy.exploration) + corruption
+      this.#values[c] = value
+      if (policy.favourite !== undefined) {
+        this.#favourites[c] = policy.favourite(value)
+        continue
+      }
       const row = this.#rows[c]!
       row.fill(0, 0, count)
       policy.spread(value, 1, row)
-      this.#values[c] = value
     }
   }
 
@@ -70,6 +79,11 @@ export class SyndicateMixture {
     probabilities.fill(floor / count, 0, count)
     for (let c = 0; c < weights.length; c++) {
       const weight = (1 - floor) * weights[c]!
+      const favourite = this.#favourites[c]!
+      if (favourite >= 0) {
+        probabilities[favourite] = probabilities[favourite]! + weight
+        continue
+      }
       const row = this.#rows[c]!
       for (let a = 0; a < count; a++) probabilities[a] = probabilities[a]! + weight * row[a]!
     }
@@ -79,6 +93,8 @@ export class SyndicateMixture {
 
   /** Probability of an arm under a combination. */
   probability(combination: number, arm: number): number {
+    const favourite = this.#favourites[combination]!
+    if (favourite >= 0) return favourite === arm ? 1 : 0
     return this.#rows[combination]![arm]!
   }
 
@@ -90,18 +106,21 @@ export class SyndicateMixture {
   /** The combination that drew the arm, by its posterior probability: weight·((1 − floor)·π(arm) + floor/K), for u in [0, 1). */
   drawn(arm: number, count: number, floor: number, u: number): number {
     const { weights } = this
+    const masses = this.#masses
     const share = floor / count
     let total = 0
-    for (let c = 0; c < weights.length; c++)
-      total += weights[c]! * ((1 - floor) * this.probability(c, arm) + share)
+    for (let c = 0; c < weights.length; c++) {
+      const mass = weights[c]! * ((1 - floor) * this.probability(c, arm) + share)
+      masses[c] = mass
+      total += mass
+    }
     const target = u * total
     let sum = 0
     let last = 0
     for (let c = 0; c < weights.length; c++) {
-      const mass = weights[c]! * ((1 - floor) * this.probability(c, arm) + share)
-      if (mass === 0) continue
+      if (masses[c] === 0) continue
       last = c
-      sum += mass
+      sum += masses[c]!
       if (target < sum) return c
     }
     return last
