@@ -146,13 +146,28 @@ const ucbGlm = z.strictObject({
 
 const uniform = z.strictObject({ kind: z.literal('uniform') })
 
-const tunable = z.discriminatedUnion('kind', [linUcb, linTs, ucbGlm, epsilonGreedy, squareCb])
+const overLinear = z.discriminatedUnion('kind', [linUcb, linTs, epsilonGreedy, squareCb])
+
+const restarting = z.strictObject({
+  kind: z.literal('restarting'),
+  base: overLinear,
+  sigma: positive(),
+  threshold: positive().exactOptional(),
+})
+
+const confidenceWeighted = z.strictObject({
+  kind: z.literal('confidenceWeighted'),
+  base: overLinear,
+  scale: positive(),
+})
+
+const tunable = z.discriminatedUnion('kind', [...overLinear.options, ucbGlm, restarting, confidenceWeighted])
 
 const candidates = () => z.record(z.string(), z.array(number()).min(1).max(4_096))
 
 /** What chooses among the candidates of a syndicate. */
 const tuning = {
-  tuner: choice(['exp3', 'combined', 'thompson']).exactOptional(),
+  tuner: choice(['exp3', 'exp4', 'combined', 'thompson']).exactOptional(),
   warmUp: integer(0, 2 ** 31).exactOptional(),
   draws: integer(1, 10_000).exactOptional(),
   horizon: z
@@ -174,13 +189,28 @@ const syndicated = z.strictObject({
 const robust = z.strictObject({
   kind: z.literal('robust'),
   base: tunable,
-  levels: z.array(number(0)).min(1).max(4_096).exactOptional(),
+  levels: z
+    .union([z.array(number(0)).min(1).max(4_096), z.literal('paper')], {
+      error: 'must be a list of numbers of at least 0, or paper',
+    })
+    .exactOptional(),
   candidates: candidates().exactOptional(),
   ...tuning,
 })
 
+const guarded = z.discriminatedUnion('kind', [...tunable.options, uniform, syndicated, robust])
+
+const range = () => z.tuple([number(), number()]).exactOptional()
+
+const rewardGuard = z.strictObject({
+  kind: z.literal('rewardGuard'),
+  base: guarded,
+  rewards: range(),
+  features: range(),
+})
+
 /** `algorithm` of a policy. */
-export const algorithmSchema = z.discriminatedUnion('kind', [...tunable.options, uniform, syndicated, robust])
+export const algorithmSchema = z.discriminatedUnion('kind', [...guarded.options, rewardGuard])
 
 export const policySchema = z
   .strictObject({

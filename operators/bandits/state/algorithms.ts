@@ -5,14 +5,18 @@
 import { MillraceError } from '../../../schemas/errors.ts'
 import { type Candidates, CORRUPTION } from '../exploration/candidate-grid.ts'
 import type { LinearOptions } from '../models/linear-options.ts'
+import { type ConfidenceWeightedOptions, confidenceWeighted } from '../policies/confidence-weighted.ts'
 import { type EpsilonGreedyOptions, epsilonGreedy } from '../policies/epsilon-greedy.ts'
 import { type LinTsOptions, linTs } from '../policies/lin-ts.ts'
 import { type LinUcbOptions, linUcb } from '../policies/lin-ucb.ts'
+import { type RestartingOptions, restarting } from '../policies/restarting.ts'
+import { type RewardGuardOptions, rewardGuard } from '../policies/reward-guard.ts'
 import { type RobustOptions, robust } from '../policies/robust.ts'
 import { type SquareCbOptions, squareCb } from '../policies/square-cb.ts'
 import { type SyndicateOptions, syndicated } from '../policies/syndicated.ts'
 import { type UcbGlmOptions, ucbGlm } from '../policies/ucb-glm.ts'
 import { uniform } from '../policies/uniform.ts'
+import type { PredictingPolicy } from '../policies/wrapped-policy.ts'
 import type { Policy, TunablePolicy } from '../policy.ts'
 
 /** What a definition says of an algorithm: its options but for those that follow from the rest of the definition. */
@@ -28,13 +32,26 @@ export type EpsilonGreedyDefinition = Said<'epsilonGreedy', EpsilonGreedyOptions
 export type SquareCbDefinition = Said<'squareCb', SquareCbOptions>
 export type UniformDefinition = { readonly kind: 'uniform' }
 
-/** What a syndicate can be made of. */
-export type TunableDefinition =
+/** What learns by one linear model. */
+export type LinearDefinition =
   | LinUcbDefinition
   | LinTsDefinition
-  | UcbGlmDefinition
   | EpsilonGreedyDefinition
   | SquareCbDefinition
+
+export type RestartingDefinition = Said<'restarting', Omit<RestartingOptions, 'lambda'>> & {
+  readonly base: LinearDefinition
+}
+export type ConfidenceWeightedDefinition = Said<'confidenceWeighted', ConfidenceWeightedOptions> & {
+  readonly base: LinearDefinition
+}
+
+/** What a syndicate can be made of. */
+export type TunableDefinition =
+  | LinearDefinition
+  | UcbGlmDefinition
+  | RestartingDefinition
+  | ConfidenceWeightedDefinition
 
 export type SyndicatedDefinition = Said<'syndicated', SyndicateOptions> & {
   readonly base: TunableDefinition
@@ -46,11 +63,18 @@ export type RobustDefinition = Said<'robust', Omit<RobustOptions, 'lambda'>> & {
   readonly base: TunableDefinition
 }
 
-export type AlgorithmDefinition =
+/** What a reward guard can stand before. */
+export type GuardedDefinition =
   | TunableDefinition
   | UniformDefinition
   | SyndicatedDefinition
   | RobustDefinition
+
+export type RewardGuardDefinition = { readonly kind: 'rewardGuard' } & RewardGuardOptions & {
+    readonly base: GuardedDefinition
+  }
+
+export type AlgorithmDefinition = GuardedDefinition | RewardGuardDefinition
 
 /** What follows from the rest of a definition. */
 export interface Surroundings {
@@ -107,6 +131,12 @@ const STRUCTURAL: Readonly<Record<string, (value: number) => object>> = {
   window: (window) => ({ forgetting: { window } }),
 }
 
+/** A definition with options changed, those of what it wraps where it wraps something. */
+const changed = (definition: TunableDefinition, options: object): TunableDefinition =>
+  'base' in definition
+    ? { ...definition, base: changed(definition.base, options) as LinearDefinition }
+    : { ...definition, ...options }
+
 /** Makes the base of a syndicate under structural candidates. @throws MillraceError INVALID_CONFIG for a hyper-parameter that it does not have */
 const baseOf =
   (base: TunableDefinition, { dimension }: Surroundings) =>
@@ -123,7 +153,7 @@ const baseOf =
         `candidates.${name}: a syndicate of ${base.kind} has candidates of ${known}`,
       )
     })
-    return createTunable(Object.assign({}, base, ...said), { dimension })
+    return createTunable(changed(base, Object.assign({}, ...said)), { dimension })
   }
 
 const ALGORITHMS: Algorithms = {
@@ -146,6 +176,29 @@ const ALGORITHMS: Algorithms = {
   ucbGlm: {
     create: ({ kind: _, ...options }, surroundings) => ucbGlm({ ...options, ...surroundings }),
     state: ({ kind: _, alpha: _alpha, theory: _theory, ...options }) => options,
+  },
+  restarting: {
+    create: ({ kind: _, base, ...options }, surroundings) =>
+      restarting(() => createLinear(base, surroundings), {
+        lambda: base.lambda ?? 1,
+        ...options,
+        ...floorOf(surroundings),
+      }),
+    state: ({ base, sigma, threshold = 3 }) => ({ base: algorithmState(base), sigma, threshold }),
+  },
+  confidenceWeighted: {
+    create: ({ kind: _, base, ...options }, surroundings) =>
+      confidenceWeighted(() => createLinear(base, surroundings), { ...options, ...floorOf(surroundings) }),
+    state: ({ base, scale }) => ({ base: algorithmState(base), scale }),
+  },
+  rewardGuard: {
+    create: ({ kind: _, base, ...options }, surroundings) =>
+      rewardGuard(createAlgorithm(base, surroundings), options),
+    state: ({ base, rewards = null, features = null }) => ({
+      base: algorithmState(base),
+      rewards,
+      features,
+    }),
   },
   uniform: {
     create: (_, { dimension }) => uniform({ dimension }),
@@ -195,6 +248,10 @@ const algorithmOf = <Kind extends AlgorithmDefinition['kind']>(kind: Kind): Algo
 export const createAlgorithm = (definition: AlgorithmDefinition, surroundings: Surroundings): Policy =>
   // An entry takes its own kind's definition, which the lookup cannot tell the compiler.
   (algorithmOf(definition.kind) as Algorithm<AlgorithmDefinition>).create(definition, surroundings)
+
+/** Policies over one linear model say what they predict. */
+const createLinear = (definition: LinearDefinition, surroundings: Surroundings): PredictingPolicy =>
+  createTunable(definition, surroundings) as PredictingPolicy
 
 const createTunable = (definition: TunableDefinition, surroundings: Surroundings): TunablePolicy =>
   (algorithmOf(definition.kind) as Algorithm<AlgorithmDefinition, TunablePolicy>).create(

@@ -130,7 +130,7 @@ sinks: [{topic: t, event: decisions, format: avro, fields: {}}]
       'policies[0].algorithm.lambda: must be above 0 (got 0), line 7',
       'policies[0].features: must have exactly one of dense, names and hash, or context and arm (one of them or both) that do (got a block of keys), line 8',
       'policies[0].explorationFloor: must be a finite number (got NaN), line 9',
-      'policies[1].algorithm.kind: must be one of linUcb, linTs, ucbGlm, epsilonGreedy, squareCb, uniform, syndicated, robust; did you mean "linUcb"? (got "linUbc"), line 11',
+      'policies[1].algorithm.kind: must be one of linUcb, linTs, epsilonGreedy, squareCb, ucbGlm, restarting, confidenceWeighted, uniform, syndicated, robust, rewardGuard; did you mean "linUcb"? (got "linUbc"), line 11',
       'policies[1].features: must have exactly one',
       'http.port: must be at most 65535 (got 70000), line 13',
       'sinks[0].event: must be one of decision, outcome, outcome-correction; did you mean "decision"? (got "decisions"), line 14',

@@ -34,6 +34,16 @@ const others: readonly AlgorithmDefinition[] = [
   { kind: 'syndicated', base: linUcb, candidates: { alpha: [0.1, 1] }, tuner: 'thompson' },
   { kind: 'syndicated', base: linUcb, candidates: { discount: [0.9, 0.99] } },
   { kind: 'robust', base: linUcb },
+  { kind: 'robust', base: linUcb, levels: 'paper' },
+  { kind: 'robust', base: { kind: 'restarting', base: linUcb, sigma: 0.1 }, tuner: 'exp4' },
+  {
+    kind: 'syndicated',
+    base: { kind: 'restarting', base: linUcb, sigma: 0.1 },
+    candidates: { lambda: [0.1, 1] },
+  },
+  { kind: 'restarting', base: linUcb, sigma: 0.1 },
+  { kind: 'confidenceWeighted', base: linUcb, scale: 0.5 },
+  { kind: 'rewardGuard', base: { kind: 'robust', base: linUcb }, rewards: [0, 1] },
   { kind: 'robust', base: linUcb, levels: [0, 1, 4], candidates: { lambda: [0.1, 1] } },
 ]
 
