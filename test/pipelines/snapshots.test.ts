@@ -92,8 +92,11 @@ const folded = async (stage: Stage, snapshot: Snapshot): Promise<Uint8Array> => 
   return table.save(snapshot.policy).bytes
 }
 
-/** Every snapshot of the topic is in the store and holds what the log gives; nothing else is in the store. */
-const expectSound = async (stage: Stage): Promise<void> => {
+/**
+ * Every snapshot of the topic is in the store and holds what the log gives; nothing else is in the store, but for bytes of owners that lost their task
+ * before they could name them.
+ */
+const expectSound = async (stage: Stage, changesOfOwner = 0): Promise<void> => {
   const snapshots = await readSnapshots(stage.runtime)
   const store = await openModelStore(stage.models)
   for (const snapshot of snapshots) {
@@ -101,8 +104,11 @@ const expectSound = async (stage: Stage): Promise<void> => {
     expect(bytes!.equals(await folded(stage, snapshot))).toBe(true)
     expect(bytes).toHaveLength(snapshot.bytes)
   }
-  const named = [...new Set(snapshots.map(({ sha256 }) => sha256))].sort()
-  await stage.until('what is not named to be removed', async () => `${await store.list()}` === `${named}`)
+  const named = new Set(snapshots.map(({ sha256 }) => sha256))
+  await stage.until('what is not named to be removed', async () => {
+    const kept = await store.list()
+    return [...named].every((sha256) => kept.includes(sha256)) && kept.length - named.size <= changesOfOwner
+  })
 }
 
 /** A runtime whose log lines are kept. */
@@ -208,7 +214,7 @@ describeOnClusters('snapshots', (open) => {
       // In memory the topic is compacted at once.
       expect(slots.slice(-4)).toEqual([0, 1, 2, 3])
       expect(slots.join().endsWith('0,1,2,3')).toBe(true)
-      await expectSound(stage)
+      await expectSound(stage, 3)
     },
   )
 
