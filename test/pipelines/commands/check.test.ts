@@ -102,7 +102,9 @@ describeWithClickHouse('what check finds in ClickHouse', () => {
       expect(await check(ch.database)).toMatchObject([
         {
           ok: true,
-          detail: expect.stringMatching(/brought up to date .*: events, rollups, views, ledgers, simulations$/),
+          detail: expect.stringMatching(
+            /brought up to date .*: events, rollups, views, ledgers, simulations$/,
+          ),
         },
       ])
   })
