@@ -8,8 +8,8 @@ import { either } from './settings.ts'
 import type { Stage } from './stage.ts'
 import type { Worker } from './worker.ts'
 
-/** What a recorder waits for is no more than its blocks under way. */
-const GROWTH_MIB = 150
+/** What a recorder waits for is no more than its blocks under way; but over minutes the heap grows to what it may before it is swept. */
+const GROWTH_MIB = either(150, 300)
 
 const unready = (stage: Stage, worker: Worker) =>
   stage.until('the worker says that ClickHouse is away', async () => 'clickhouse' in (await worker.reasons()))

@@ -9,6 +9,9 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PACKAGE } from './settings.ts'
 
+/** The heap of every worker: what must stay bounded has to find room in it, however long a fault lasts. */
+const HEAP_MIB = 256
+
 /** A line of a worker's log. */
 export interface LogLine {
   /** `info`, `warn`, `error` or `fatal`. */
@@ -82,7 +85,7 @@ export class Worker {
     const program = join(this.#package, 'bin/millrace.mjs')
     const child = spawn(process.execPath, [program, 'run', ...this.jobs, '--config', this.#configuration], {
       cwd: this.#folder,
-      env: { PATH, HOME, TMPDIR },
+      env: { PATH, HOME, TMPDIR, NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#child = child
