@@ -139,7 +139,8 @@ export const unavailable = (address: string, patienceMs: number, cause: unknown)
   )
 
 /**
- * Runs `attempt` until it succeeds, with backoff from 20 ms to 1 s, for as long as the cluster's trouble may pass.
+ * Runs `attempt` until it succeeds, with backoff from 20 ms to 1 s, for as long as the cluster's trouble may pass. One attempt counts for at most half of the
+ * patience: a process that was itself stopped for long tries again before it gives up.
  * @throws MillraceError KAFKA_UNAVAILABLE when patience or `signal` ends it; what is not transient at once.
  */
 export const patiently = async <T>(
@@ -147,13 +148,15 @@ export const patiently = async <T>(
   attempt: () => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> => {
-  const deadline = Date.now() + patienceMs
+  let spent = 0
   for (let wait = 20; ; wait = Math.min(wait * 2, 1000)) {
+    const begun = Date.now()
     try {
       return await attempt()
     } catch (error) {
       if (!isTransient(error)) throw toMillraceError(error, 'KAFKA_UNAVAILABLE')
-      if (Date.now() + wait > deadline || signal?.aborted) throw unavailable(address, patienceMs, error)
+      spent += Math.min(Date.now() - begun, patienceMs / 2) + wait
+      if (spent > patienceMs || signal?.aborted) throw unavailable(address, patienceMs, error)
       await sleep(wait)
     }
   }
