@@ -6,6 +6,7 @@
  * Beside the throughputs: what a syndicate and a robust policy cost in LinUCBs, and the 99th percentile of one decision, each call timed.
  */
 import { type AlgorithmDefinition, createPolicy, decisionOutput } from '../operators/bandits/index.ts'
+import { standardNormal } from '../operators/numerics/normal.ts'
 import { Xoshiro128 } from '../operators/numerics/random.ts'
 import { alternate, median, medianRatio, percentile, perSecond } from './measure.ts'
 import { type PythonPeers, startPython } from './peers/python.ts'
@@ -50,8 +51,7 @@ const POLICIES: Readonly<
 const stepper = (algorithm: AlgorithmDefinition, d: number, k: number) => {
   const random = new Xoshiro128()
   random.seed(d, k, 1, 2)
-  const normal = (): number =>
-    Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform())
+  const normal = (): number => standardNormal(random.uniform())
   const arms = Array.from({ length: k }, (_, a) => `arm-${a}`)
   const weights = Array.from({ length: k * d }, () => normal() / Math.sqrt(d))
   const requests = Array.from({ length: REQUESTS }, () => {

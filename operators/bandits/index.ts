@@ -31,7 +31,7 @@ export { BetaBernoulli, type BetaBernoulliOptions } from './exploration/beta-ber
 export { type Candidates, CORRUPTION } from './exploration/candidate-grid.ts'
 export { Exp3, type Exp3Options, exp3Gamma } from './exploration/exp3.ts'
 export { Exp4 } from './exploration/exp4.ts'
-export { drawArm, greedyWithFloor } from './exploration/exploration-floor.ts'
+export { drawArm } from './exploration/exploration-floor.ts'
 export { type TheoreticalAlpha, theoreticalAlpha } from './exploration/theoretical-alpha.ts'
 export { type Learned, learn } from './learn.ts'
 export type { Forgetting } from './models/linear-options.ts'

@@ -3,21 +3,6 @@
  * with a floor of ε every arm has probability at least ε/K, so that any other policy can be evaluated on the log.
  */
 
-/**
- * Writes the distribution that takes `best` but for a share `floor`, spread evenly over all `count` arms.
- * @param floor ε, in [0, 1]
- */
-export const greedyWithFloor = (
-  best: number,
-  count: number,
-  floor: number,
-  probabilities: Float64Array,
-): void => {
-  const share = floor / count
-  for (let a = 0; a < count; a++) probabilities[a] = share
-  probabilities[best] = 1 - floor + share
-}
-
 /** The arm at which the running sum of the probabilities first exceeds `u` in [0, 1); the last arm where rounding leaves none. */
 export const drawArm = (probabilities: Float64Array, count: number, u: number): number => {
   let sum = 0

@@ -5,7 +5,7 @@
  * The weighted sample is (√weight·x, √weight·r). For a budget C the paper takes a scale of √d/C, and α enlarged by scale · C.
  * Cost: a prediction of one arm an outcome, and a few small arrays that are allocated for it.
  */
-import { MillraceError } from '../../../schemas/errors.ts'
+import { requireRules } from '../models/linear-options.ts'
 import type { LearningInput } from '../policy.ts'
 import { type PredictingPolicy, WrappedPolicy } from './wrapped-policy.ts'
 
@@ -22,8 +22,7 @@ export class ConfidenceWeighted<P extends PredictingPolicy = PredictingPolicy> e
 
   /** @param make makes a policy without experience @throws MillraceError INVALID_CONFIG */
   constructor(make: () => P, { scale, explorationFloor = 0.01 }: ConfidenceWeightedOptions) {
-    if (!(scale > 0 && Number.isFinite(scale)))
-      throw new MillraceError('INVALID_CONFIG', `confidenceWeighted.scale: ${String(scale)} is not above 0`)
+    requireRules('confidenceWeighted', [['scale', scale, scale > 0 && Number.isFinite(scale), 'above 0']])
     super('confidence-weighted', [scale], make, 0, explorationFloor)
     this.#scale = scale
     this.#vector = new Float64Array(this.dimension)

@@ -1,5 +1,5 @@
 /** What LinTS can be told beside the options of its linear model, with its defaults. */
-import type { TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
+import { alphaRules, type TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
 import { type LinearOptions, requireLinearOptions, requireRules, whole } from '../models/linear-options.ts'
 
 export interface LinTsOptions extends LinearOptions {
@@ -15,12 +15,8 @@ export interface LinTsOptions extends LinearOptions {
 export const requireOptions = (options: LinTsOptions): Required<LinTsOptions> => {
   const full = requireLinearOptions('linTs', { alpha: 0.25, theory: {}, draws: 16, ...options })
   const { alpha, theory, draws } = full
-  const { sigma = 1, delta = 0.1, maxNorm = 1 } = theory
   requireRules('linTs', [
-    ['alpha', alpha, alpha === 'theory' || (Number.isFinite(alpha) && alpha >= 0), "at least 0, or 'theory'"],
-    ['theory.sigma', sigma, Number.isFinite(sigma) && sigma >= 0, 'at least 0'],
-    ['theory.delta', delta, delta > 0 && delta < 1, 'between 0 and 1'],
-    ['theory.maxNorm', maxNorm, Number.isFinite(maxNorm) && maxNorm >= 0, 'at least 0'],
+    ...alphaRules(alpha, theory),
     ['draws', draws, whole(draws, 1) && draws <= 10_000, 'a whole number from 1 to 10,000'],
   ])
   return full

@@ -1,5 +1,5 @@
 /** What LinUCB can be told beside the options of its linear model, with its defaults. */
-import type { TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
+import { alphaRules, type TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
 import { type LinearOptions, requireLinearOptions, requireRules } from '../models/linear-options.ts'
 
 export interface LinUcbOptions extends LinearOptions {
@@ -13,12 +13,6 @@ export interface LinUcbOptions extends LinearOptions {
 export const requireOptions = (options: LinUcbOptions): Required<LinUcbOptions> => {
   const full = requireLinearOptions('linUcb', { alpha: 0.25, theory: {}, ...options })
   const { alpha, theory } = full
-  const { sigma = 1, delta = 0.1, maxNorm = 1 } = theory
-  requireRules('linUcb', [
-    ['alpha', alpha, alpha === 'theory' || (Number.isFinite(alpha) && alpha >= 0), "at least 0, or 'theory'"],
-    ['theory.sigma', sigma, Number.isFinite(sigma) && sigma >= 0, 'at least 0'],
-    ['theory.delta', delta, delta > 0 && delta < 1, 'between 0 and 1'],
-    ['theory.maxNorm', maxNorm, Number.isFinite(maxNorm) && maxNorm >= 0, 'at least 0'],
-  ])
+  requireRules('linUcb', alphaRules(alpha, theory))
   return full
 }

@@ -10,7 +10,7 @@
  *
  * Cost: a prediction of one arm an outcome, and two small arrays that are allocated for it.
  */
-import { MillraceError } from '../../../schemas/errors.ts'
+import { requireRules } from '../models/linear-options.ts'
 import type { LearningInput } from '../policy.ts'
 import { type PredictingPolicy, WrappedPolicy } from './wrapped-policy.ts'
 
@@ -36,14 +36,11 @@ export class Restarting<P extends PredictingPolicy = PredictingPolicy> extends W
   /** @param make makes a policy without experience @throws MillraceError INVALID_CONFIG */
   constructor(make: () => P, options: RestartingOptions) {
     const { sigma, lambda = 1, threshold = 3, explorationFloor = 0.01 } = options
-    const rules: readonly (readonly [name: string, value: number, holds: boolean, rule: string])[] = [
+    requireRules('restarting', [
       ['sigma', sigma, sigma > 0 && Number.isFinite(sigma), 'above 0'],
       ['lambda', lambda, lambda >= 0 && Number.isFinite(lambda), 'at least 0'],
       ['threshold', threshold, threshold > 0 && Number.isFinite(threshold), 'above 0'],
-    ]
-    for (const [name, value, holds, rule] of rules)
-      if (!holds)
-        throw new MillraceError('INVALID_CONFIG', `restarting.${name}: ${String(value)} is not ${rule}`)
+    ])
     super('restarting', [sigma, lambda, threshold], make, NUMBERS, explorationFloor)
     this.#variance = sigma ** 2
     this.#bias = lambda

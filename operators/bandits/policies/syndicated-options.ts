@@ -1,9 +1,9 @@
 /** What a syndicate can be told, with its defaults. */
-import { MillraceError } from '../../../schemas/errors.ts'
 import { BetaBernoulli } from '../exploration/beta-bernoulli.ts'
 import { Exp3, type Exp3Options } from '../exploration/exp3.ts'
 import { Exp4 } from '../exploration/exp4.ts'
 import type { Tuner } from '../exploration/tuner.ts'
+import { requireRules, whole } from '../models/linear-options.ts'
 
 export interface SyndicateOptions extends Exp3Options {
   /**
@@ -25,19 +25,16 @@ export const requireSyndicateOptions = ({
   warmUp = 0,
   explorationFloor = 0.01,
 }: SyndicateOptions): Required<Pick<SyndicateOptions, 'tuner' | 'warmUp' | 'explorationFloor'>> => {
-  const rules: readonly (readonly [name: string, value: unknown, holds: boolean, rule: string])[] = [
+  requireRules('syndicated', [
     [
       'tuner',
       tuner,
       ['exp3', 'exp4', 'combined', 'thompson'].includes(tuner),
       "'exp3', 'exp4', 'combined' or 'thompson'",
     ],
-    ['warmUp', warmUp, Number.isSafeInteger(warmUp) && warmUp >= 0, 'a whole number from 0'],
+    ['warmUp', warmUp, whole(warmUp, 0), 'a whole number from 0'],
     ['explorationFloor', explorationFloor, explorationFloor >= 0 && explorationFloor <= 1, 'from 0 to 1'],
-  ]
-  for (const [name, value, holds, rule] of rules)
-    if (!holds)
-      throw new MillraceError('INVALID_CONFIG', `syndicated.${name}: ${String(value)} is not ${rule}`)
+  ])
   return { tuner, warmUp, explorationFloor }
 }
 

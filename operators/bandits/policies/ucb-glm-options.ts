@@ -1,5 +1,5 @@
 /** What UCB-GLM can be told, with its defaults. */
-import type { TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
+import { alphaRules, type TheoreticalAlpha } from '../exploration/theoretical-alpha.ts'
 import { LINKS, type LinkName } from '../models/generalized-linear-link.ts'
 import { requireRules, whole } from '../models/linear-options.ts'
 
@@ -54,7 +54,6 @@ export const requireOptions = (options: UcbGlmOptions): Required<UcbGlmOptions> 
   }
   const { variant, dimension, link, fit, alpha, lambda, ridge, explorationFloor } = full
   const { maxArms, maxRows, refreshEvery, prior } = full
-  const { sigma = 1, delta = 0.1, maxNorm = 1 } = full.theory
   const precision = (value: number): boolean =>
     value > 0 && Number.isFinite(value) && Number.isFinite(1 / value)
   const anyPrior = prior === 'zero' || (prior === 'pooled' && variant === 'disjoint' && fit === 'streaming')
@@ -63,10 +62,7 @@ export const requireOptions = (options: UcbGlmOptions): Required<UcbGlmOptions> 
     ['dimension', dimension, whole(dimension, 1) && dimension <= 8_192, 'a whole number from 1 to 8,192'],
     ['link', link, Object.hasOwn(LINKS, link), "'logistic' or 'poisson'"],
     ['fit', fit, fit === 'streaming' || fit === 'exact', "'streaming' or 'exact'"],
-    ['alpha', alpha, alpha === 'theory' || (Number.isFinite(alpha) && alpha >= 0), "at least 0, or 'theory'"],
-    ['theory.sigma', sigma, Number.isFinite(sigma) && sigma >= 0, 'at least 0'],
-    ['theory.delta', delta, delta > 0 && delta < 1, 'between 0 and 1'],
-    ['theory.maxNorm', maxNorm, Number.isFinite(maxNorm) && maxNorm >= 0, 'at least 0'],
+    ...alphaRules(alpha, full.theory),
     ['lambda', lambda, precision(lambda), 'above 0'],
     ['ridge', ridge, precision(ridge), 'above 0'],
     ['explorationFloor', explorationFloor, explorationFloor >= 0 && explorationFloor <= 1, 'from 0 to 1'],

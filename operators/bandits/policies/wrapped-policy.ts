@@ -1,6 +1,7 @@
 /** A policy around another: everything is the other's, but for what an extension changes. Its own numbers go with the other's state into one snapshot. */
 import { MillraceError } from '../../../schemas/errors.ts'
 import { TunedDecision } from '../decision-output.ts'
+import { requireRules } from '../models/linear-options.ts'
 import type { ArmEstimates, DecisionInput, DecisionOutput, LearningInput, TunablePolicy } from '../policy.ts'
 import { decodeComposite, encodeComposite } from '../state/composite-snapshot.ts'
 
@@ -36,12 +37,9 @@ export abstract class WrappedPolicy<P extends PredictingPolicy> implements Predi
     numbers: number,
     explorationFloor: number,
   ) {
-    if (!(explorationFloor >= 0 && explorationFloor <= 1)) {
-      throw new MillraceError(
-        'INVALID_CONFIG',
-        `${name}.explorationFloor: ${String(explorationFloor)} is not from 0 to 1`,
-      )
-    }
+    requireRules(name, [
+      ['explorationFloor', explorationFloor, explorationFloor >= 0 && explorationFloor <= 1, 'from 0 to 1'],
+    ])
     this.make = make
     this.policy = make()
     this.state = new Float64Array(numbers)
