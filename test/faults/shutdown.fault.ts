@@ -51,7 +51,8 @@ row(
     let [serving, successor] = [first!, second!]
     serving.start()
     for (const job of serving.jobs) await stage.opened(job)
-    stage.flow(either(300, 300))
+    // Slowly: each end waits for decisions, and a slow machine must not run out of them.
+    stage.flow(either(120, 300))
     let slowest = 0
 
     /** Ends the one that serves, and has the other go on. */
