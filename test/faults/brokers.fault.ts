@@ -15,7 +15,7 @@ const CLUSTER = { brokers: 3, config: REMEMBERING } as const
 
 row(4, 'broker kill -9 and restart', CLUSTER, async (stage) => {
   await stage.started()
-  stage.flow(either(250, 250))
+  stage.flow(either(120, 250))
   for (const [killed, awayMs] of either([300, 2_500], [300, 4_000, 60_000]).entries()) {
     await sleep(500)
     const node = stage.kafka.local.nodes[killed]!
@@ -32,7 +32,7 @@ const COMMITS = { transactionalId: /-attribute-/, when: 'request' } as const
 
 row(7, 'coordinator and leader lost on commit', CLUSTER, async (stage) => {
   await stage.started()
-  stage.flow(either(250, 500))
+  stage.flow(either(150, 500))
   for (let i = 1; i <= either(1, 5); i++) {
     await stage.publishedShare(i / 6)
     let killed = 0

@@ -17,7 +17,7 @@ row(
     const { proxy } = stage
     const [worker] = await stage.started()
     const memory = new MemoryWatch(worker!)
-    stage.flow(either(120, 150))
+    stage.flow(either(90, 150))
     await stage.publishedShare(0.05)
     memory.begin()
 
@@ -70,7 +70,7 @@ row(
   async (stage) => {
     await stage.started(['steady'])
     const [polite, rude] = ['polite', 'rude'].map((name) => stage.worker(name))
-    stage.flow(either(150, 350))
+    stage.flow(either(90, 350))
 
     /** A change of the group; the next is 2 s after it began, or when it is done. */
     const change = async (what: string, does: () => Promise<unknown>): Promise<void> => {

@@ -46,7 +46,7 @@ const killAfterSnapshot = async (stage: Stage, worker: Worker): Promise<number> 
 
 row(1, 'kill -9 at each step of a commit', { config: SHORT_SESSION }, async (stage) => {
   const [worker] = await stage.started()
-  stage.flow(either(250, 700))
+  stage.flow(either(150, 700))
   const short = [
     ['before-send', 'decide'],
     ['after-send', 'attribute'],
@@ -67,7 +67,7 @@ row(1, 'kill -9 at each step of a commit', { config: SHORT_SESSION }, async (sta
 row(2, 'kill -9 in a loop, three workers in rotation', { config: SHORT_SESSION }, async (stage) => {
   const workers = await stage.started(['one', 'two', 'three'])
   const kills = either(4, 20)
-  stage.flow(either(250, 400))
+  stage.flow(either(150, 400))
   for (let i = 0; i < kills; i++) {
     const worker = workers[i % workers.length]!
     await worker.kill()
@@ -84,7 +84,7 @@ const lost = (worker: Worker, since: number) =>
 
 row(3, 'a stopped worker (zombie)', { config: SHORT_SESSION }, async (stage) => {
   const [zombie] = await stage.started(['zombie', 'heir'])
-  stage.flow(either(220, 150))
+  stage.flow(either(120, 150))
   const asleepMs = either(0, 45_000)
 
   /** Stops the zombie at a step, lets the heir take over, wakes it with `wake`, and waits until it has noticed. */
