@@ -8,8 +8,9 @@ import { type Planned, partitionOf } from './world.ts'
 
 /** Records in one request where there is no pace to keep. */
 const HURRY = 500
-/** Records a second at the end of a flow that is not hurried. */
-export const SLOWEST = 5
+/** Records a second at the end of a flow that is not hurried, and for how many seconds they last. */
+export const SLOWEST = 7
+const SLOW_SECONDS = 150
 
 export class Publisher {
   readonly #producer: Producer
@@ -55,20 +56,22 @@ export class Publisher {
   }
 
   /**
-   * Publishes the world, so many records a second, in the background. The last quarter comes ever more slowly, so that there is something to
-   * decide for as long as the row's faults take on a slow machine.
+   * Publishes the world, so many records a second, in the background. The last quarter comes ever more slowly, and at last slowly enough that there is
+   * something to decide for as long as a row may take: on a slow machine faults do.
    */
   flow(perSecond: number): void {
     this.pace(perSecond)
     const all = this.#planned
+    const slow = Math.min(SLOWEST * SLOW_SECONDS, all.length / 4)
+    const slowing = Math.max(1, all.length / 4 - slow)
     this.#flowing = (async () => {
       let before = Date.now()
       let owed = 0
       while (this.#published < all.length && !this.#closed) {
         const left = all.length - this.#published
         const now = Date.now()
-        owed +=
-          ((now - before) / 1_000) * Math.max(SLOWEST, this.#perSecond * Math.min(1, (4 * left) / all.length))
+        const share = Math.min(1, (left - slow) / slowing)
+        owed += ((now - before) / 1_000) * Math.max(SLOWEST, this.#perSecond * share)
         before = now
         const count = this.#hurried ? HURRY : Math.floor(owed)
         owed -= Math.floor(owed)

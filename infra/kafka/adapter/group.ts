@@ -23,6 +23,7 @@ import { DEFAULT_REVOKE_TIMEOUT_MS, openTask } from './opening.ts'
 import type { Packer } from './packing.ts'
 import type { OwnedTask } from './task.ts'
 import { checkTopics, watchTopics } from './topics.ts'
+import { Trouble } from './trouble.ts'
 
 const DEFAULT_SESSION_TIMEOUT_MS = 10_000
 /** What closing takes at most, beyond a commit's own limit. */
@@ -49,12 +50,13 @@ export class Group {
   /** Asked to join again while joining. */
   #again = false
   #onWell: (() => void)[] = []
-  /** When the group was last known to be well. */
-  #wellAt = Date.now()
+  /** Of the membership. */
+  readonly #trouble: Trouble
   #leaving: Promise<void> | undefined
 
   constructor(driver: Driver, packer: Packer, options: TaskGroupOptions, subscriber: Subscriber<Task>) {
     this.#driver = driver
+    this.#trouble = new Trouble(driver.patienceMs)
     this.#packer = packer
     this.#options = options
     this.#subscriber = subscriber
@@ -106,15 +108,19 @@ export class Group {
 
   async #join(): Promise<void> {
     const { app, job, topics, sessionTimeoutMs = DEFAULT_SESSION_TIMEOUT_MS } = this.#options
-    const { patienceMs, address } = this.#driver
     /** Events of a membership given up are no longer heard. */
     const current =
       <A extends unknown[]>(listen: (...args: A) => void) =>
       (...args: A) => {
         if (membership === this.#membership) listen(...args)
       }
-    const outOfPatience = (error: unknown) =>
-      Date.now() - this.#wellAt > patienceMs && this.#fail(unavailable(address, patienceMs, error))
+    /** Whether the trouble is to be waited out; where not, the group has failed. */
+    const waits = (error: unknown): boolean => {
+      if (!this.#trouble.outlasts()) return true
+      const { patienceMs, address } = this.#driver
+      this.#fail(unavailable(address, patienceMs, error))
+      return false
+    }
     const membership: Membership = this.#driver.membership(
       { groupId: groupIdOf(app, job), topics, sessionTimeoutMs, held: () => [...this.#held.keys()] },
       {
@@ -123,11 +129,10 @@ export class Group {
           this.#assign(numbers)
         }),
         well: current(() => this.#well()),
-        ailing: current(outOfPatience),
+        ailing: current(waits),
         ended: current((error) => {
           if (!this.#driver.isTransient(error)) this.#fail(error)
-          else if (Date.now() - this.#wellAt > patienceMs) outOfPatience(error)
-          else setImmediate(() => this.#rejoin(true))
+          else if (waits(error)) setImmediate(() => this.#rejoin(true))
         }),
       },
     )
@@ -137,7 +142,7 @@ export class Group {
   }
 
   #well(): void {
-    this.#wellAt = Date.now()
+    this.#trouble.over()
     for (const resolve of this.#onWell.splice(0)) resolve()
   }
 

@@ -14,6 +14,7 @@ import {
   unavailable,
 } from '../adapter/driver.ts'
 import { InputQueue, type QueuedInput } from '../adapter/input-queue.ts'
+import { Trouble } from '../adapter/trouble.ts'
 import type { Batch } from '../port.ts'
 import { type Client, closeClient } from './client.ts'
 import { codeNumber, isRefusal, isTransient, NO_OFFSET } from './errors.ts'
@@ -52,13 +53,13 @@ class AssignedFetcher implements Fetcher {
   #filling: Promise<void> | undefined
   #probing: Promise<void> | undefined
   #probedAt: number
-  /** When the cluster's trouble began; 0 while all is well. */
-  #troubledSince = 0
+  readonly #trouble: Trouble
   /** Something may be in librdkafka's queue. */
   #more = true
 
   constructor(client: Client, consumer: KafkaConsumer, options: FetcherOptions) {
     this.#client = client
+    this.#trouble = new Trouble(client.patienceMs)
     this.#consumer = consumer
     this.#maxBatchRecords = options.maxBatchRecords
     this.#probeMs = Math.min(PROBE_MS, (options.idleMs ?? Number.POSITIVE_INFINITY) / 2)
@@ -111,7 +112,7 @@ class AssignedFetcher implements Fetcher {
     } catch (error) {
       if (this.#queue.closed) return false
       if (codeNumber(error) === NO_OFFSET) await this.#probe(true)
-      else if (isTransient(error)) this.#trouble(error)
+      else if (isTransient(error)) this.#troubled(error)
       else this.#queue.fail(this.#client.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
       return false
     }
@@ -133,7 +134,7 @@ class AssignedFetcher implements Fetcher {
       if (ended && offset >= ended.position) this.#hear(ended, offset, true, now)
     }
     for (const each of this.#queue.inputs) each.stableOffset = this.#highWatermark(each)
-    if (messages.length > 0) this.#troubledSince = 0
+    if (messages.length > 0) this.#trouble.over()
   }
 
   #hear(input: QueuedInput, position: number, atEnd: boolean, now: number): void {
@@ -181,10 +182,10 @@ class AssignedFetcher implements Fetcher {
         if (!input.ended && !(await this.#askFor(input, gone))) return
       }
       if (gone) this.#queue.fail(outOfRange(this.#queue.inputs.map(({ topic }) => topic).join(', '), -1, -1))
-      this.#troubledSince = 0
+      this.#trouble.over()
     } catch (error) {
       for (const { silence } of this.#queue.inputs) silence.broken()
-      if (!this.#queue.closed) this.#trouble(error)
+      if (!this.#queue.closed) this.#troubled(error)
     }
   }
 
@@ -207,12 +208,10 @@ class AssignedFetcher implements Fetcher {
     return true
   }
 
-  #trouble(error: unknown): void {
+  #troubled(error: unknown): void {
     const { address, patienceMs } = this.#client
-    this.#troubledSince ||= Date.now()
     if (isRefusal(error)) this.#queue.fail(this.#client.toMillraceError(error, 'KAFKA_UNAVAILABLE'))
-    else if (Date.now() - this.#troubledSince > patienceMs)
-      this.#queue.fail(unavailable(address, patienceMs, error))
+    else if (this.#trouble.outlasts()) this.#queue.fail(unavailable(address, patienceMs, error))
   }
 }
 

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from 'kafkajs'
 import { type Fetcher, type FetcherOptions, outOfRange, patiently, unavailable } from '../adapter/driver.ts'
 import { InputQueue, type QueuedInput } from '../adapter/input-queue.ts'
+import { Trouble } from '../adapter/trouble.ts'
 import type { Batch } from '../port.ts'
 import { type Client, type OpenCluster, openCluster } from './client.ts'
 import { isTransient, TransientError, toMillraceError, typeOf } from './errors.ts'
@@ -52,11 +53,11 @@ class ClusterFetcher implements Fetcher {
   readonly #queue: InputQueue
   readonly #maxBatchRecords: number
   readonly #busyNodes = new Set<string>()
-  /** When the cluster's trouble began; 0 while all is well. */
-  #troubledSince = 0
+  readonly #trouble: Trouble
 
   constructor(client: Client, open: OpenCluster, options: FetcherOptions) {
     this.#client = client
+    this.#trouble = new Trouble(client.patienceMs)
     this.#open = open
     this.#cluster = open.cluster
     this.#maxBatchRecords = options.maxBatchRecords
@@ -123,7 +124,7 @@ class ClusterFetcher implements Fetcher {
       topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
     })) as unknown as FetchResponse
     if (this.#queue.closed) return
-    this.#troubledSince = 0
+    this.#trouble.over()
     const receivedAt = performance.now()
     for (const { topicName, partitions } of responses)
       for (const fetched of partitions) {
@@ -150,8 +151,7 @@ class ClusterFetcher implements Fetcher {
       const input = inputs.find((each) => each.topic === topic && each.partition === partition)
       return this.#queue.fail(outOfRange(topic ?? '?', partition ?? -1, input?.position ?? -1))
     }
-    this.#troubledSince ||= Date.now()
-    const outOfPatience = Date.now() - this.#troubledSince > patienceMs
+    const outOfPatience = this.#trouble.outlasts()
     if (!isTransient(error) || (outOfPatience && type !== ''))
       return this.#queue.fail(toMillraceError(error, address, 'KAFKA_UNAVAILABLE'))
     if (outOfPatience) return this.#queue.fail(unavailable(address, patienceMs, error))
