@@ -66,6 +66,11 @@ const stepper = (algorithm: AlgorithmDefinition, d: number, k: number) => {
     return { vector, rewards, input: { arms, vectors, oneVector: true } }
   })
   const policy = createPolicy({ algorithm, features: { dense: d } })
+  // Every arm is known from the start, as it is to the peers: what was never learned costs nothing to look at.
+  for (let a = 0; a < k; a++) {
+    const { vector, rewards } = requests[a % REQUESTS]!
+    policy.learn({ arm: arms[a]!, vector, reward: rewards[a]!, propensity: 1 })
+  }
   const output = decisionOutput(k)
   let t = 0
   const decide = (): void => policy.decide(requests[++t % REQUESTS]!.input, random.uniform, output)

@@ -30,9 +30,14 @@ export class TunedDecision {
     const value = policy.exploration
     const { probabilities } = output
     probabilities.fill(this.#floor / count, 0, count)
-    policy.spread(value, 1 - this.#floor, probabilities)
-    // Many small shares may round above 1, which is no probability.
-    for (let a = 0; a < count; a++) if (probabilities[a]! > 1) probabilities[a] = 1
+    if (policy.favourite === undefined) {
+      policy.spread(value, 1 - this.#floor, probabilities)
+      // Many small shares may round above 1, which is no probability.
+      for (let a = 0; a < count; a++) if (probabilities[a]! > 1) probabilities[a] = 1
+    } else {
+      const favourite = policy.favourite(value)
+      probabilities[favourite] = Math.min(probabilities[favourite]! + (1 - this.#floor), 1)
+    }
     policy.rank(value, output.ranking)
     output.arm = drawArm(probabilities, count, uniform())
     if (this.#hyperParameters[0]?.value !== value)

@@ -113,6 +113,11 @@ export interface TunablePolicy extends Policy {
   spread(exploration: number, weight: number, probabilities: Float64Array): void
   /** The one arm that takes all under this exploration: what `spread` would say, for less. Only where there always is one. */
   favourite?(exploration: number): number
+  /**
+   * As `look`, for those who will ask for `favourite` and `rank` alone: the same answers, for less where not every arm needs a close look.
+   * @throws MillraceError as `look`
+   */
+  glance?(input: DecisionInput): void
   /** Writes the indices of the arms into `ranking`, best under this exploration first (ties: lower index first). */
   rank(exploration: number, ranking: Int32Array): void
 }

@@ -17,41 +17,48 @@ const HALF_STEP = 2 ** -54
  * @param u a multiple of 2⁻⁵³ in [0, 1), as `uniform` draws it
  */
 export const standardNormal = (u: number): number => {
+  const one = Float64Array.of(u)
+  makeNormal(one, 0)
+  return one[0]!
+}
+
+/**
+ * Fills the first `count` places of `out` with independent standard normals, one uniform each.
+ * @param normal what makes a normal of a uniform number; default `standardNormal`
+ */
+export const fillNormals = (
+  out: Float64Array,
+  count: number,
+  uniform: () => number,
+  normal?: (u: number) => number,
+): void => {
+  for (let i = 0; i < count; i++) out[i] = uniform()
+  if (normal === undefined) for (let i = 0; i < count; i++) makeNormal(out, i)
+  else for (let i = 0; i < count; i++) out[i] = normal(out[i]!)
+}
+
+/** Puts z in the place of u. Numbers go from array to array: V8 lays those that cross a call, and are not inlined, on the heap. */
+const makeNormal = (numbers: Float64Array, at: number): void => {
   // Both are exact.
-  const q = u - 0.5 + HALF_STEP
+  const q = numbers[at]! - 0.5 + HALF_STEP
   const p = q < 0 ? 0.5 + q : 0.5 - q
-  let at = CENTRE
+  let from = CENTRE
   let x = 0.180625 - q * q
   let factor = q
   if (p < 0.075) {
     const r = Math.sqrt(-Math.log(p))
-    at = r <= 5 ? TAIL : FAR
+    from = r <= 5 ? TAIL : FAR
     x = r - (r <= 5 ? 1.6 : 5)
     factor = q < 0 ? -1 : 1
   }
   const c = COEFFICIENTS
   // Two steps at a time, so that half of the products need not wait for the others.
   const y = x * x
-  const over = c[at]! + c[at + 1]! * x + (c[at + 2]! + c[at + 3]! * x) * y
-  const over4 = c[at + 4]! + c[at + 5]! * x + (c[at + 6]! + c[at + 7]! * x) * y
-  const under = c[at + 8]! + c[at + 9]! * x + (c[at + 10]! + c[at + 11]! * x) * y
-  const under4 = c[at + 12]! + c[at + 13]! * x + (c[at + 14]! + c[at + 15]! * x) * y
-  return (factor * (over + over4 * (y * y))) / (under + under4 * (y * y))
-}
-
-/**
- * Fills the first `count` places of `out` with independent standard normals, one uniform each. Two passes, each small enough for V8 to keep its numbers out of
- * the heap.
- * @param normal what makes a normal of a uniform number
- */
-export const fillNormals = (
-  out: Float64Array,
-  count: number,
-  uniform: () => number,
-  normal: (u: number) => number = standardNormal,
-): void => {
-  for (let i = 0; i < count; i++) out[i] = uniform()
-  for (let i = 0; i < count; i++) out[i] = normal(out[i]!)
+  const over = c[from]! + c[from + 1]! * x + (c[from + 2]! + c[from + 3]! * x) * y
+  const over4 = c[from + 4]! + c[from + 5]! * x + (c[from + 6]! + c[from + 7]! * x) * y
+  const under = c[from + 8]! + c[from + 9]! * x + (c[from + 10]! + c[from + 11]! * x) * y
+  const under4 = c[from + 12]! + c[from + 13]! * x + (c[from + 14]! + c[from + 15]! * x) * y
+  numbers[at] = (factor * (over + over4 * (y * y))) / (under + under4 * (y * y))
 }
 
 const CENTRE = 0

@@ -27,6 +27,7 @@ import {
   select,
   set,
   shiftLeft,
+  store2,
   storeF64,
   sub,
   type WasmMemory,
@@ -41,6 +42,10 @@ export interface RidgeKernel {
   predictOne: Predict
   /** A vector of d numbers each. */
   predictEach: Predict
+  /** Writes the packed outer product of the d numbers at `x` to `out`: as packOuter does, bit for bit. */
+  outer(x: number, out: number, d: number): void
+  /** The estimates of `predictOne` alone, bit for bit; `variances` stays as it is. */
+  estimateOne: Predict
 }
 type Predict = (
   table: number,
@@ -145,6 +150,14 @@ const predictOne: Code = groups([
   ...store(ESTIMATES, estimate),
 ])
 
+const estimateOne: Code = groups([
+  ...clear(estimate),
+  ...each((l) => advance(row(l), bytes(get(PACKED)))),
+  ...[...get(VECTORS), ...bytes(get(PACKED)), ...add, ...set(I)],
+  ...overPairs(get(D), dotWeights(estimate, I)),
+  ...store(ESTIMATES, estimate),
+])
+
 /** Row i of the triangle: form(l) += xᵢ·(2·Σ_{j<i} aᵢⱼxⱼ + aᵢᵢxᵢ). */
 const triangleRow: Code = [
   ...clear(sum),
@@ -180,9 +193,42 @@ const predictEach: Code = groups([
   ...store(ESTIMATES, estimate),
 ])
 
+// Parameters and locals of `outer`, in bytes where they count numbers: the place in the row, the row's length; 2xᵢ twice.
+const OUTER_X = 0
+const OUT = 1
+const OUTER_D = 2
+const J = 3
+const ROW = 4
+const TWICE = 5
+const xAt = (offset: number): Code => [...get(OUTER_X), ...get(offset), ...add]
+const outer: Code = [
+  ...[...bytes(get(OUTER_D)), ...set(OUTER_D), ...constant(0), ...set(ROW)],
+  ...whileLoop(
+    [...get(ROW), ...get(OUTER_D), ...lessThan],
+    [
+      ...[...xAt(ROW), ...loadTwice, ...xAt(ROW), ...loadTwice, ...add2, ...set(TWICE)],
+      ...[...constant(0), ...set(J)],
+      // The last pair of an odd row reaches to the diagonal, which comes after it.
+      ...whileLoop(
+        [...get(J), ...get(ROW), ...lessThan],
+        [
+          ...[...get(OUT), ...get(J), ...add, ...get(TWICE), ...xAt(J), ...load2, ...mul2, ...store2],
+          ...advance(J, constant(16)),
+        ],
+      ),
+      ...[...get(OUT), ...get(ROW), ...add, ...xAt(ROW), ...load1, ...xAt(ROW), ...load1],
+      ...[...mul2, ...lane(0), ...storeF64],
+      ...advance(OUT, [...get(ROW), ...constant(8), ...add]),
+      ...advance(ROW, constant(8)),
+    ],
+  ),
+]
+
 const MODULE = assemble([
+  { name: 'outer', parameters: 3, integers: 2, pairs: 1, body: outer },
   { name: 'predictOne', parameters: 8, integers: INTEGERS, pairs: PAIRS, body: predictOne },
   { name: 'predictEach', parameters: 8, integers: INTEGERS, pairs: PAIRS, body: predictEach },
+  { name: 'estimateOne', parameters: 8, integers: INTEGERS, pairs: PAIRS, body: estimateOne },
 ])
 
 /** The kernel over a memory. */

@@ -21,6 +21,7 @@ export const createMemory = (pages: number): WasmMemory => new WebAssembly.Memor
 
 const I32 = 0x7f
 export const V128 = 0x7b
+const F64 = 0x7c
 const FUNCTION = 0x60
 
 /** Unsigned and signed LEB128. */
@@ -56,12 +57,58 @@ export const loadTwice: Code = [0xfd, 0x0a, 3, 0]
 export const store2: Code = [0xfd, 0x0b, 3, 0]
 export const add2: Code = [0xfd, 0xf0, 0x01]
 export const mul2: Code = [0xfd, 0xf2, 0x01]
+/** Four float32 at once: add, multiply; the first two as float64, and two float64 as float32, the others zero; the first two stored. */
+export const add4: Code = [0xfd, 0xe4, 0x01]
+export const mul4: Code = [0xfd, 0xe6, 0x01]
+export const widen: Code = [0xfd, 0x5f]
+export const narrow: Code = [0xfd, 0x5e]
+export const storeHalf: Code = [0xfd, 0x5b, 2, 0, 0]
 export const lane = (index: 0 | 1): Code => [0xfd, 0x21, index]
 /** The first of each of two pairs, and the second of each: sixteen bytes picked out of both. */
 const bytesFrom = (start: number): Code => Array.from({ length: 8 }, (_, i) => start + i)
 export const low2: Code = [0xfd, 0x0d, ...bytesFrom(0), ...bytesFrom(16)]
 export const high2: Code = [0xfd, 0x0d, ...bytesFrom(8), ...bytesFrom(24)]
 export const zero2: Code = [0xfd, 0x0c, ...new Array<number>(16).fill(0)]
+
+/** Scalars: a float64 of its own, loads and stores at an address plus `offset` bytes, and what is done with them. */
+export const constantF64 = (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)]
+export const loadI32At = (offset: number): Code => [0x28, 2, ...unsigned(offset)]
+export const storeI32At = (offset: number): Code => [0x36, 2, ...unsigned(offset)]
+export const loadF64At = (offset: number): Code => [0x2b, 3, ...unsigned(offset)]
+export const storeF64At = (offset: number): Code => [0x39, 3, ...unsigned(offset)]
+export const subF64: Code = [0xa1]
+export const mulF64: Code = [0xa2]
+export const divF64: Code = [0xa3]
+export const minF64: Code = [0xa4]
+export const maxF64: Code = [0xa5]
+export const absF64: Code = [0x99]
+export const equalF64: Code = [0x61]
+export const lessF64: Code = [0x63]
+export const greaterF64: Code = [0x64]
+export const or: Code = [0x72]
+export const xor: Code = [0x73]
+export const shiftRight: Code = [0x76]
+/** The high word of the product of two unsigned integers: a random word and n give a whole number below n. */
+export const mulHigh = (a: Code, b: Code): Code => [
+  ...[...a, 0xad, ...b, 0xad, 0x7e], // both as i64, multiplied
+  ...[0x42, 32, 0x88, 0xa7], // shifted by 32, as i32 again
+]
+/** Four float32 at an address plus `offset`. */
+export const load4At = (offset: number): Code => [0xfd, 0x00, 2, ...unsigned(offset)]
+/** A float64 loaded into, or stored from, one of two: what is gathered and scattered. */
+export const load1At = (offset: number): Code => [0xfd, 0x5d, 3, ...unsigned(offset)]
+export const loadLane = (index: 0 | 1): Code => [0xfd, 0x57, 3, 0, index]
+export const storeLane = (index: 0 | 1): Code => [0xfd, 0x5b, 3, 0, index]
+/** Two float64 at an address plus `offset`, loaded and stored; two float32, of four; a float32, and what makes a float64 of it. */
+export const load2At = (offset: number): Code => [0xfd, 0x00, 3, ...unsigned(offset)]
+export const store2At = (offset: number): Code => [0xfd, 0x0b, 3, ...unsigned(offset)]
+export const loadHalfAt = (offset: number): Code => [0xfd, 0x5d, 2, ...unsigned(offset)]
+export const loadF32At = (offset: number): Code => [0x2a, 2, ...unsigned(offset)]
+export const toF64: Code = [0xbb]
+export const notEqual: Code = [0x47]
+export const notLessF64: Code = [0x66]
+/** Both of two become one number. */
+export const twice: Code = [0xfd, 0x14]
 
 /** Repeats `body` while `condition` leaves something other than 0. */
 export const whileLoop = (condition: Code, body: Code): Code => [
@@ -72,6 +119,9 @@ export const whileLoop = (condition: Code, body: Code): Code => [
   ...[0x0c, 0, 0x0b, 0x0b], // again
 ]
 export const when = (condition: Code, body: Code): Code => [...condition, 0x04, 0x40, ...body, 0x0b]
+export const either = (condition: Code, body: Code, otherwise: Code): Code => [
+  ...[...condition, 0x04, 0x40, ...body, 0x05, ...otherwise, 0x0b],
+]
 
 export interface WasmFunction {
   readonly name: string
@@ -80,6 +130,8 @@ export interface WasmFunction {
   /** Further locals: first i32, then pairs of float64. */
   readonly integers: number
   readonly pairs: number
+  /** Then float64. */
+  readonly doubles?: number
   readonly body: Code
 }
 
@@ -101,6 +153,7 @@ export const assemble = (functions: readonly WasmFunction[]): object => {
           const locals = vector([
             [...unsigned(f.integers), I32],
             [...unsigned(f.pairs), V128],
+            [...unsigned(f.doubles ?? 0), F64],
           ])
           const body = [...locals, ...f.body, 0x0b]
           return [...unsigned(body.length), ...body]

@@ -28,7 +28,10 @@ export const simulateCommand = (): Command =>
     .addOption(configOption())
     .option('--policies <kinds>', 'kinds of policies with their defaults, separated by commas')
     .option('--environment <kind or file>', 'linear, logistic, drifting, or a CSV of examples to classify')
-    .option('--attack <kind>', 'garcelon, oracle or context, beside no attack')
+    .option(
+      '--attack <kind>',
+      'garcelon, oracle, context, targetedReward or targetedContext, beside no attack',
+    )
     .addOption(new Option('--budget <cost>', 'what the attack may cost (default: 100)'))
     .option('--rounds <n>', 'rounds of a run', positive)
     .option('--seeds <n>', 'seeds 1 to n', positive)

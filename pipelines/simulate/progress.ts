@@ -1,33 +1,29 @@
 /** How far a simulation is: a live bar on a terminal; plain lines, seldom, elsewhere. */
-const PLAIN_EVERY_MS = 10_000
-const LIVE_EVERY_MS = 100
-const WIDTH = 24
+import { bar, LiveLine } from '../../infra/process/live-line.ts'
 
 export class ProgressBar {
-  readonly #stream: NodeJS.WriteStream
+  readonly #line: LiveLine
   readonly #total: number
   readonly #started = performance.now()
   #done = 0
-  #shown = performance.now()
 
   /** @param total rounds of all runs */
   constructor(stream: NodeJS.WriteStream, total: number) {
-    this.#stream = stream
+    this.#line = new LiveLine(stream)
     this.#total = total
   }
 
   /** Counts rounds, and shows it now and then. */
   add(rounds: number): void {
     this.#done += rounds
-    const now = performance.now()
-    if (now - this.#shown < (this.#stream.isTTY ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return
-    this.#shown = now
-    const text = progressText(this.#done, this.#total, (now - this.#started) / 1_000)
-    this.#stream.write(this.#stream.isTTY ? `\r\x1b[K${bar(this.#done / this.#total)} ${text}` : `${text}\n`)
+    this.#line.show((live) => {
+      const text = progressText(this.#done, this.#total, (performance.now() - this.#started) / 1_000)
+      return live ? `${bar(this.#done / this.#total)} ${text}` : text
+    })
   }
 
   clear(): void {
-    if (this.#stream.isTTY) this.#stream.write('\r\x1b[K')
+    this.#line.clear()
   }
 }
 
@@ -37,11 +33,6 @@ export const progressText = (done: number, total: number, seconds: number): stri
   const left = rate > 0 ? `${duration((total - done) / rate)} left` : 'beginning'
   const percent = Math.floor((100 * done) / Math.max(total, 1))
   return `${percent}% of ${grouped(total)} rounds, ${grouped(Math.round(rate))}/s, ${left}`
-}
-
-const bar = (share: number): string => {
-  const full = Math.round(WIDTH * Math.min(share, 1))
-  return `[${'█'.repeat(full)}${'·'.repeat(WIDTH - full)}]`
 }
 
 const duration = (seconds: number): string => {

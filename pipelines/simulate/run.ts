@@ -2,7 +2,14 @@
  * One run: the environment and the policy each draw from a generator of their own, seeded by the seed and a name, so that a run comes out the same
  * whatever else is simulated beside it, and policies meet the same rounds.
  */
-import { type Attack, contextAttack, garcelon, oracle } from '../../operators/bandits/attacks/index.ts'
+import {
+  type Attack,
+  contextAttack,
+  garcelon,
+  oracle,
+  targetedContext,
+  targetedReward,
+} from '../../operators/bandits/attacks/index.ts'
 import {
   classificationEnvironment,
   driftingEnvironment,
@@ -123,6 +130,10 @@ export const openAttack = (spec: AttackSpec): Attack | undefined => {
       return oracle(spec)
     case 'context':
       return contextAttack(spec)
+    case 'targetedReward':
+      return targetedReward(spec)
+    case 'targetedContext':
+      return targetedContext(spec)
   }
 }
 

@@ -109,12 +109,26 @@ const budgeted = {
     .default('strongest'),
 }
 
+const targeted = {
+  name: name().exactOptional(),
+  budget: number(0),
+  target: z
+    .union([choice(['worst']), integer(0, 100_000)], { error: 'must be worst, or the index of an arm' })
+    .default('worst'),
+}
+
 const attack = () =>
   z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('none'), name: name().exactOptional() }),
     z.strictObject({ kind: z.literal('garcelon'), ...budgeted }),
     z.strictObject({ kind: z.literal('oracle'), ...budgeted, margin: number(0).default(0.01) }),
     z.strictObject({ kind: z.literal('context'), ...budgeted, factor: number().default(2) }),
+    z.strictObject({
+      kind: z.literal('targetedReward'),
+      ...targeted,
+      epsilon: number(0, 1).default(0.5),
+    }),
+    z.strictObject({ kind: z.literal('targetedContext'), ...targeted }),
   ])
 
 /** Entries that have no name are called by their kind; of two with the same name nothing could be told apart. */

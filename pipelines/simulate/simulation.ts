@@ -1,5 +1,9 @@
 /** What is simulated: every policy in every environment under every attack, each with every seed. */
-import type { AttackOptions } from '../../operators/bandits/attacks/index.ts'
+import type {
+  AttackOptions,
+  TargetedOptions,
+  TargetedRewardOptions,
+} from '../../operators/bandits/attacks/index.ts'
 import type {
   DriftingOptions,
   LinearEnvironmentOptions,
@@ -50,6 +54,8 @@ export type AttackSpec =
   | ({ readonly kind: 'garcelon'; readonly name: string } & AttackOptions)
   | ({ readonly kind: 'oracle'; readonly name: string; readonly margin?: number } & AttackOptions)
   | ({ readonly kind: 'context'; readonly name: string; readonly factor?: number } & AttackOptions)
+  | ({ readonly kind: 'targetedReward'; readonly name: string } & TargetedRewardOptions)
+  | ({ readonly kind: 'targetedContext'; readonly name: string } & TargetedOptions)
 
 export interface Simulation {
   readonly name: string

@@ -7,7 +7,9 @@ export interface ReferenceCase {
   readonly name: string
   readonly config: Readonly<Record<string, unknown>>
   readonly tolerance: unknown
-  /** Every file the case names, parsed, in the order of the index. */
+  /** Where its files lie. */
+  readonly folder: string
+  /** Every file the case names, in the order of the index: `.json` parsed, `.npy` as typed arrays, others as their path. */
   readonly files: readonly unknown[]
 }
 

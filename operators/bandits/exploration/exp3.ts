@@ -39,6 +39,9 @@ export class Exp3 implements Tuner {
   protected readonly scale: (reward: number) => number
   readonly #probabilities: Float64Array
   #stale = true
+  /** T and γ in force; 0 where the epoch has changed since. */
+  #length = 0
+  #gamma = 0
 
   /** @param size n, 1 or more @throws MillraceError INVALID_CONFIG */
   constructor(size: number, options: Exp3Options = {}) {
@@ -64,7 +67,8 @@ export class Exp3 implements Tuner {
 
   /** γ in force: the share of draws that are uniform. */
   get gamma(): number {
-    return exp3Gamma(this.size, this.horizon)
+    if (this.#gamma === 0) this.#gamma = exp3Gamma(this.size, this.horizon)
+    return this.#gamma
   }
 
   /** What a gain is multiplied by to become a log-weight. */
@@ -123,11 +127,15 @@ export class Exp3 implements Tuner {
 
   changed(): void {
     this.#stale = true
+    this.#length = 0
+    this.#gamma = 0
   }
 
   /** T in force: as given, or the length of this epoch. */
   protected get horizon(): number {
-    return this.#horizon === 'doubling' ? this.#firstEpoch * 2 ** this.state[EPOCH]! : this.#horizon
+    if (this.#length === 0)
+      this.#length = this.#horizon === 'doubling' ? this.#firstEpoch * 2 ** this.state[EPOCH]! : this.#horizon
+    return this.#length
   }
 
   #count(): void {
@@ -139,6 +147,7 @@ export class Exp3 implements Tuner {
     if (state[IN_EPOCH] < this.horizon) return
     state[IN_EPOCH] = 0
     state[EPOCH] = state[EPOCH]! + 1
+    this.changed()
     if (this.#restart) state.fill(0, HEADER)
   }
 }

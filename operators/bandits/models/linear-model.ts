@@ -22,6 +22,9 @@ import { Recency } from './recency.ts'
 import { POOLED, type RidgeOptions, RidgeRegressions } from './ridge.ts'
 import { WindowedRegressions } from './windowed-ridge.ts'
 
+/** Dimension from which a rough look at many arms pays. */
+const SCREENED_FROM = 96
+
 /** The regression of all arms: the only one of the shared variant, or the prior of the others. */
 const ALL = POOLED
 
@@ -64,6 +67,10 @@ export class LinearModel {
   #places = new Int32Array(0)
   #estimates = new Float64Array(0)
   #variances = new Float64Array(0)
+  /** Of the decision last glanced at: bounds, as above, and of each arm its regression, −1 for one never learned. */
+  #lows = new Float64Array(0)
+  #highs = new Float64Array(0)
+  #rowOf = new Int32Array(0)
 
   /** @param options checked by the policy */
   constructor(options: LinearModelOptions) {
@@ -133,11 +140,67 @@ export class LinearModel {
       // Below zero is rounding alone; NaN stays.
       variances[places[n]!] = Math.max(this.#variances[n]!, 0)
     }
+    requireFinite(arms, estimates, variances)
+  }
+
+  /**
+   * As `predict`, but of each variance bounds alone, equal where it is known: half the work. `refine` then finds those that matter.
+   * @returns false where nothing would be saved, arms having one regression or vectors of their own: nothing is then written
+   * @throws MillraceError as `predict`
+   */
+  glance(
+    { arms, vectors, oneVector }: DecisionInput,
+    estimates: Float64Array,
+    lows: Float64Array,
+    highs: Float64Array,
+  ): boolean {
+    const d = this.dimension
+    const count = requireArms(arms, vectors, d)
+    if (this.#shared || d < SCREENED_FROM || !(oneVector ?? sameRows(vectors, count, d))) return false
+    this.#reserve(count)
+    const rows = this.#rows
+    const places = this.#places
+    let known = 0
     for (let a = 0; a < count; a++) {
-      // Any number of a vector that is not finite makes its arm's numbers so.
-      if (Number.isFinite(estimates[a]! + variances[a]!)) continue
-      throw new MillraceError('NON_FINITE_NUMBER', `arms[${a}]: the score of '${arms[a]}' is not finite`)
+      const row = this.#arms.get(arms[a]!) ?? -1
+      this.#rowOf[a] = row
+      if (row < 0) continue
+      rows[known] = row
+      places[known++] = a
     }
+    if (!this.#regressions.screen(rows, known, vectors, this.#estimates, this.#lows, this.#highs))
+      return false
+    const fresh = squaredLength(vectors, 0, d) / this.lambda
+    for (let a = 0; a < count; a++) {
+      if (this.#rowOf[a]! >= 0) continue
+      estimates[a] = this.#pooled ? this.#regressions.estimate(ALL, vectors, a * d) : 0
+      lows[a] = fresh
+      highs[a] = fresh
+    }
+    let unbounded = 0
+    for (let n = 0; n < known; n++) {
+      const a = places[n]!
+      estimates[a] = this.#estimates[n]!
+      lows[a] = Math.max(this.#lows[n]!, 0)
+      highs[a] = this.#highs[n]!
+      if (!Number.isFinite(highs[a]! - lows[a]!)) places[unbounded++] = a
+    }
+    if (unbounded > 0) {
+      this.refine(places, unbounded, this.#estimates)
+      for (let n = 0; n < unbounded; n++) {
+        lows[places[n]!] = this.#estimates[n]!
+        highs[places[n]!] = this.#estimates[n]!
+      }
+    }
+    requireFinite(arms, estimates, highs)
+    return true
+  }
+
+  /** The variances of the first `count` of a list of arms, by their places in the decision last glanced at. */
+  refine(places: Int32Array, count: number, variances: Float64Array): void {
+    for (let n = 0; n < count; n++) this.#rows[n] = this.#rowOf[places[n]!]!
+    this.#regressions.refine(this.#rows, count, variances)
+    for (let n = 0; n < count; n++) variances[n] = Math.max(variances[n]!, 0)
   }
 
   /**
@@ -252,6 +315,9 @@ export class LinearModel {
     this.#variances = new Float64Array(2 * count)
     this.#rows = new Int32Array(2 * count)
     this.#places = new Int32Array(2 * count)
+    this.#lows = new Float64Array(2 * count)
+    this.#highs = new Float64Array(2 * count)
+    this.#rowOf = new Int32Array(2 * count)
   }
 }
 
@@ -271,6 +337,15 @@ const layoutOf = (prior: 'zero' | 'pooled', forgetting: Forgetting): string => {
         ? `+discount(${forgetting.discount})`
         : `+window(${forgetting.window})`
   return (prior === 'pooled' ? '+pooled' : '') + memory
+}
+
+/** @throws MillraceError NON_FINITE_NUMBER */
+const requireFinite = (arms: readonly string[], estimates: Float64Array, variances: Float64Array): void => {
+  for (let a = 0; a < arms.length; a++) {
+    // Any number of a vector that is not finite makes its arm's numbers so.
+    if (Number.isFinite(estimates[a]! + variances[a]!)) continue
+    throw new MillraceError('NON_FINITE_NUMBER', `arms[${a}]: the score of '${arms[a]}' is not finite`)
+  }
 }
 
 /** The number of arms of a decision. @throws MillraceError EMPTY_ARMS, WRONG_DIMENSION */

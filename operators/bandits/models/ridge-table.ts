@@ -4,14 +4,14 @@
  */
 import { grown } from '../../numerics/grown.ts'
 import { type PackedKernel, packedKernel } from '../../numerics/packed-kernel.ts'
-import { packedLength, packOuter } from '../../numerics/packed-symmetric.ts'
+import { packedLength } from '../../numerics/packed-symmetric.ts'
 import { type RidgeKernel, ridgeKernel } from '../../numerics/ridge-kernel.ts'
 import { createMemory, PAGE, type WasmMemory } from '../../numerics/wasm-assembly.ts'
 
 /** Regressions predicted in one call of the kernel. */
-const BLOCK = 64
+export const BLOCK = 64
 /** What a WebAssembly memory can hold, in bytes. */
-const MEMORY_LIMIT = 65_536 * PAGE
+export const MEMORY_LIMIT = 65_536 * PAGE
 
 export class RidgeTable {
   readonly dimension: number
@@ -32,15 +32,15 @@ export class RidgeTable {
   protected priors = new Float64Array(0)
 
   // The memory: rows (BLOCK u32), vectors, variances, estimates, table; addresses in bytes. Learning keeps its vectors where a prediction does.
-  readonly #memory: WasmMemory
-  readonly #kernel: RidgeKernel
+  protected readonly memory: WasmMemory
+  protected readonly kernel: RidgeKernel
   protected readonly packedKernel: PackedKernel
   protected readonly vectorsAt = 4 * BLOCK
-  readonly #variancesAt: number
-  readonly #estimatesAt: number
-  readonly #tableAt: number
+  protected readonly variancesAt: number
+  protected readonly estimatesAt: number
+  protected readonly tableAt: number
   readonly #hasPriors: boolean
-  #rows: Uint32Array
+  protected rows: Uint32Array
   /** The memory from its start. */
   protected numbers: Float64Array
 
@@ -50,15 +50,15 @@ export class RidgeTable {
     this.packed = packedLength(dimension)
     this.stride = this.packed + dimension
     this.#hasPriors = hasPriors
-    this.#variancesAt = this.vectorsAt + 8 * Math.max(this.stride, BLOCK * dimension)
-    this.#estimatesAt = this.#variancesAt + 8 * BLOCK
-    this.#tableAt = this.#estimatesAt + 8 * BLOCK
-    this.limit = Math.floor((MEMORY_LIMIT - this.#tableAt) / (16 * this.stride))
-    this.#memory = createMemory(Math.ceil(this.#tableAt / PAGE))
-    this.#kernel = ridgeKernel(this.#memory)
-    this.packedKernel = packedKernel(this.#memory)
+    this.variancesAt = this.vectorsAt + 8 * Math.max(this.stride, BLOCK * dimension)
+    this.estimatesAt = this.variancesAt + 8 * BLOCK
+    this.tableAt = this.estimatesAt + 8 * BLOCK
+    this.limit = Math.floor((MEMORY_LIMIT - this.tableAt) / (16 * this.stride))
+    this.memory = createMemory(Math.ceil(this.tableAt / PAGE))
+    this.kernel = ridgeKernel(this.memory)
+    this.packedKernel = packedKernel(this.memory)
     const views = this.#views()
-    this.#rows = views.rows
+    this.rows = views.rows
     this.numbers = views.numbers
     this.table = views.table
   }
@@ -81,49 +81,54 @@ export class RidgeTable {
     const { dimension: d, packed } = this
     const numbers = this.numbers
     const vectorsAt = this.vectorsAt / 8
-    const variancesAt = this.#variancesAt / 8
-    const estimatesAt = this.#estimatesAt / 8
-    if (same && count > 0) {
-      packOuter(vectors, 0, d, numbers, vectorsAt)
-      for (let i = 0; i < d; i++) numbers[vectorsAt + packed + i] = vectors[i]!
-    }
+    const variancesAt = this.variancesAt / 8
+    const estimatesAt = this.estimatesAt / 8
+    if (same && count > 0) this.setVector(vectors)
     for (let start = 0; start < count; start += BLOCK) {
       const size = Math.min(BLOCK, count - start)
       for (let n = 0; n < size; n++) {
-        this.#rows[n] = 2 * rows[start + n]!
+        this.rows[n] = 2 * rows[start + n]!
         if (same) continue
         const from = places[start + n]! * d
         const to = vectorsAt + n * d
         for (let i = 0; i < d; i++) numbers[to + i] = vectors[from + i]!
       }
-      const kernel = this.#kernel
+      const { kernel } = this
       if (same)
         kernel.predictOne(
-          this.#tableAt,
+          this.tableAt,
           0,
           this.vectorsAt,
           size,
           packed,
           d,
-          this.#variancesAt,
-          this.#estimatesAt,
+          this.variancesAt,
+          this.estimatesAt,
         )
       else
         kernel.predictEach(
-          this.#tableAt,
+          this.tableAt,
           0,
           this.vectorsAt,
           size,
           packed,
           d,
-          this.#variancesAt,
-          this.#estimatesAt,
+          this.variancesAt,
+          this.estimatesAt,
         )
       for (let n = 0; n < size; n++) {
         variances[start + n] = numbers[variancesAt + n]!
         estimates[start + n] = numbers[estimatesAt + n]!
       }
     }
+  }
+
+  /** Lays the first vector where kernels that take one expect it, behind its packed outer product. */
+  protected setVector(vectors: Float64Array): void {
+    const { dimension: d, numbers, vectorsAt } = this
+    const at = vectorsAt + 8 * this.packed
+    for (let i = 0; i < d; i++) numbers[at / 8 + i] = vectors[i]!
+    this.kernel.outer(at, vectorsAt, d)
   }
 
   /** xᵀθ for the vector at `from`. */
@@ -180,30 +185,36 @@ export class RidgeTable {
 
   /** The address of a row of `table`. */
   protected rowAt(row: number): number {
-    return this.#tableAt + 8 * row * this.stride
+    return this.tableAt + 8 * row * this.stride
   }
 
   protected reserve(count: number): void {
     if (count <= this.samples.length) return
     const capacity = Math.min(Math.max(count, 2 * this.samples.length), this.limit)
-    const missing = this.rowAt(2 * capacity) - this.#memory.buffer.byteLength
-    if (missing > 0) this.#memory.grow(Math.ceil(missing / PAGE))
-    const views = this.#views()
-    this.#rows = views.rows
-    this.numbers = views.numbers
-    this.table = views.table
+    this.growTo(this.rowAt(2 * capacity))
     this.samples = grown(this.samples, capacity)
     this.sinceRefresh = grown(this.sinceRefresh, capacity)
     if (this.#hasPriors) this.priors = grown(this.priors, capacity * this.dimension)
   }
 
+  /** Makes the memory reach up to this address. */
+  protected growTo(end: number): void {
+    const missing = end - this.memory.buffer.byteLength
+    if (missing <= 0) return
+    this.memory.grow(Math.ceil(missing / PAGE))
+    const views = this.#views()
+    this.rows = views.rows
+    this.numbers = views.numbers
+    this.table = views.table
+  }
+
   /** The memory as arrays; growing it detaches the former ones. */
   #views() {
-    const { buffer } = this.#memory
+    const { buffer } = this.memory
     return {
       rows: new Uint32Array(buffer, 0, BLOCK),
       numbers: new Float64Array(buffer),
-      table: new Float64Array(buffer, this.#tableAt),
+      table: new Float64Array(buffer, this.tableAt),
     }
   }
 }

@@ -14,7 +14,7 @@
  */
 import { MillraceError } from '../../../schemas/errors.ts'
 import { invertPacked, multiplyPacked, packedLength } from '../../numerics/packed-symmetric.ts'
-import { RidgeTable } from './ridge-table.ts'
+import { RidgeScreen } from './ridge-screen.ts'
 
 /** One sample may shrink a variance this much before the inverse is made anew. */
 const EXACT_ABOVE = 1e6
@@ -32,7 +32,7 @@ export interface RidgeOptions {
   readonly pooled?: boolean
 }
 
-export class RidgeRegressions extends RidgeTable {
+export class RidgeRegressions extends RidgeScreen {
   readonly lambda: number
   readonly refreshEvery: number
   readonly pooled: boolean
@@ -76,6 +76,7 @@ export class RidgeRegressions extends RidgeTable {
     if (this.pooled) for (let i = 0; i < d; i++) table[inverse + packed + i] = this.priors[at * d + i]!
     this.samples[at] = 0
     this.sinceRefresh[at] = 0
+    this.changed(at)
   }
 
   /**
@@ -134,6 +135,7 @@ export class RidgeRegressions extends RidgeTable {
       table[theta + i] = table[theta + i]! + gain * ui
       numbers[u + d + i] = factor * ui
     }
+    this.changed(at)
     // The factor goes in first, so that u may be as large as its square over 1 + q allows.
     this.packedKernel.addProduct(this.rowAt(2 * at), 8 * (u + d), 8 * u, d)
   }
@@ -189,6 +191,7 @@ export class RidgeRegressions extends RidgeTable {
     const theta = this.#factor
     multiplyPacked(matrix, 0, target, d, theta)
     for (let i = 0; i < d; i++) if (!Number.isFinite(theta[i]!)) return false
+    this.changed(at)
     table.set(matrix, inverse)
     for (let i = 0; i < d; i++) table[inverse + packed + i] = theta[i]!
     return true

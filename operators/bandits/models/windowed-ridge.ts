@@ -103,6 +103,7 @@ export class WindowedRegressions extends RidgeRegressions {
       numbers[u + d + i] = ui / left
     }
     packedKernel.addProduct(this.rowAt(2 * at), uAt + 8 * d, uAt, d)
+    this.changed(at)
   }
 
   override refresh(at: number): boolean {

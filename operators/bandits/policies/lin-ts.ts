@@ -11,7 +11,7 @@
  *
  * The ranking is by mean score. Cost: that of its linear model, and per draw K normals (disjoint), or d normals and (d/2 + K)·d multiplications (shared).
  */
-import { fillNormals, standardNormal } from '../../numerics/normal.ts'
+import { fillNormals } from '../../numerics/normal.ts'
 import { SampledChoice } from '../exploration/sampled-choice.ts'
 import { theoreticalAlpha } from '../exploration/theoretical-alpha.ts'
 import { LinearPosterior } from '../models/linear-posterior.ts'
@@ -28,14 +28,14 @@ export class LinTs extends LinearPolicy {
   readonly #choice: SampledChoice
   /** Where arms share their weights. */
   readonly #posterior: LinearPosterior | undefined
-  readonly #normal: (u: number) => number
+  readonly #normal: ((u: number) => number) | undefined
   #normals = new Float64Array(0)
 
   /**
-   * @param normal what makes a standard normal of a uniform number; `(z) => z` takes recorded normals from `uniform` itself
+   * @param normal what makes a standard normal of a uniform number, if not `standardNormal`; `(z) => z` takes recorded normals from `uniform` itself
    * @throws MillraceError INVALID_CONFIG
    */
-  constructor(options: LinTsOptions, normal: (u: number) => number = standardNormal) {
+  constructor(options: LinTsOptions, normal?: (u: number) => number) {
     const full = requireOptions(options)
     super('lin-ts', full)
     this.#options = full

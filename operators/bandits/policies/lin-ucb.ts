@@ -7,6 +7,7 @@
  * Promises: the law battery in test/operators/bandits/laws.ts; scores and probabilities of an arm do not depend on its place among the arms.
  */
 import { IndexChoice } from '../exploration/index-choice.ts'
+import { ScreenedChoice } from '../exploration/screened-choice.ts'
 import { theoreticalAlpha } from '../exploration/theoretical-alpha.ts'
 import type { DecisionInput } from '../policy.ts'
 import type { LinUcbOptions } from './lin-ucb-options.ts'
@@ -20,6 +21,12 @@ export class LinUcb extends LinearPolicy {
   readonly explorationName = 'alpha'
   readonly #options: Required<LinUcbOptions>
   readonly #choice = new IndexChoice()
+  /** Of the arms that were glanced at. */
+  readonly #screened = new ScreenedChoice((places, count, widths) => {
+    this.model.refine(places, count, widths)
+    for (let n = 0; n < count; n++) widths[n] = Math.sqrt(widths[n]!)
+  })
+  #glanced = false
 
   /** @throws MillraceError INVALID_CONFIG */
   constructor(options: LinUcbOptions) {
@@ -35,6 +42,7 @@ export class LinUcb extends LinearPolicy {
   }
 
   look(input: DecisionInput): void {
+    this.#glanced = false
     const choice = this.#choice
     choice.reserve(input.arms.length)
     const { estimates, widths, count } = choice
@@ -46,12 +54,28 @@ export class LinUcb extends LinearPolicy {
     this.#choice.spread(exploration, weight, probabilities)
   }
 
+  glance(input: DecisionInput): void {
+    const choice = this.#screened
+    choice.reserve(input.arms.length)
+    const { estimates, lows, highs, count } = choice
+    if (!this.model.glance(input, estimates, lows, highs)) {
+      this.look(input)
+      return
+    }
+    for (let a = 0; a < count; a++) {
+      lows[a] = Math.sqrt(lows[a]!)
+      highs[a] = Math.sqrt(highs[a]!)
+    }
+    this.#glanced = true
+  }
+
   favourite(exploration: number): number {
-    return this.#choice.best(exploration)
+    return this.#glanced ? this.#screened.best(exploration) : this.#choice.best(exploration)
   }
 
   rank(exploration: number, ranking: Int32Array): void {
-    this.#choice.rank(exploration, ranking)
+    if (this.#glanced) this.#screened.rank(exploration, ranking)
+    else this.#choice.rank(exploration, ranking)
   }
 
   /** Every arm's upper confidence bound, a copy: what the choice rests on. @throws as `decide` */

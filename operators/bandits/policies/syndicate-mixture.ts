@@ -2,7 +2,7 @@
  * The mixture that a syndicate draws its arms from: every combination of candidates has a policy, an exploration and a weight, and with them a distribution
  * over the arms. Kept apart by combination until the arm is drawn, since what was drawn among the candidates follows from the arm.
  *
- * Cost: a `look` a policy and a `favourite` a combination; where a policy has none, a `spread` and two passes over the arms. Nothing is allocated once the buffers are large enough.
+ * Cost: a `look` or `glance` a policy and a `favourite` a combination; where a policy has none, a `spread` and two passes over the arms. Nothing is allocated once the buffers are large enough.
  */
 import type { DecisionInput, TunablePolicy } from '../policy.ts'
 
@@ -42,7 +42,11 @@ export class SyndicateMixture {
   look(bases: readonly TunablePolicy[], input: DecisionInput, uniform: () => number): void {
     const { combinations } = this
     const count = input.arms.length
-    for (const base of bases) base.look(input, uniform)
+    for (let b = 0; b < bases.length; b++) {
+      const base = bases[b]!
+      if (base.glance === undefined) base.look(input, uniform)
+      else base.glance(input)
+    }
     if (count > this.#capacity) {
       this.#capacity = 2 * count
       this.#rows = combinations.map(() => new Float64Array(this.#capacity))

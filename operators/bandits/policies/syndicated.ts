@@ -7,7 +7,7 @@
  * of the arm is known exactly. Ranking: by that probability; equal ones as the heaviest combination ranks them.
  *
  * Each combination of structural candidates (λ, …) has a policy of its own, which learns every outcome, so nothing is refitted when a candidate changes.
- * Cost: a policy's `look` and `learn` for each of those, a pass over the arms for each combination, and a ranking. Two small objects a
+ * Cost: a policy's `look`, or its `glance` where it has one, and `learn` for each of those, a pass over the arms for each combination, and a ranking. Two small objects a
  * hyper-parameter are allocated a decision, for they are kept; nothing an arm.
  */
 import { MillraceError } from '../../../schemas/errors.ts'
@@ -21,6 +21,7 @@ import {
 import { drawArm } from '../exploration/exploration-floor.ts'
 import { ProbabilityOrder } from '../exploration/probability-order.ts'
 import type {
+  ArmEstimates,
   DecisionInput,
   DecisionOutput,
   HyperParameter,
@@ -50,6 +51,8 @@ export class Syndicate<P extends TunablePolicy = TunablePolicy> implements Polic
   readonly dimension: number
   readonly propensityKind: 'exact' | 'estimated'
   readonly layers: readonly SyndicateLayer[]
+  /** See Policy: what the heaviest combination's policy makes of the arms. */
+  readonly explain?: (input: DecisionInput) => ArmEstimates
   readonly #make: () => P[]
   readonly #layout: string
   readonly #warmUp: number
@@ -102,6 +105,7 @@ export class Syndicate<P extends TunablePolicy = TunablePolicy> implements Polic
     this.#layout = `${this.kind} ${layoutOf(tuner, candidates, options)}`
     this.#warmUp = warmUp
     this.#floor = explorationFloor
+    if (first.explain !== undefined) this.explain = (input) => this.#heaviest().explain!(input)
   }
 
   get learned(): number {
@@ -203,6 +207,14 @@ export class Syndicate<P extends TunablePolicy = TunablePolicy> implements Polic
 
   get #header() {
     return { kind: this.#layout, dimension: this.dimension, lambda: 0 }
+  }
+
+  /** The policy of the heaviest combination; where probabilities are drawn, by draws that follow from the state. */
+  #heaviest(): P {
+    const mixture = this.#mixture
+    this.#random.seed(this.learned, 1, 2, 3)
+    this.#weigh(this.#random.uniform)
+    return this.#bases[mixture.combinations[mixture.heaviest]!.base]!
   }
 
   #weigh(uniform: () => number): void {

@@ -17,7 +17,7 @@ import { ExactGeneralizedLinear } from '../models/generalized-linear-exact.ts'
 import { LINKS } from '../models/generalized-linear-link.ts'
 import type { GeneralizedLinearModel } from '../models/generalized-linear-model.ts'
 import { StreamingGeneralizedLinear } from '../models/generalized-linear-streaming.ts'
-import type { DecisionInput, DecisionOutput, LearningInput, TunablePolicy } from '../policy.ts'
+import type { ArmEstimates, DecisionInput, DecisionOutput, LearningInput, TunablePolicy } from '../policy.ts'
 import { requireOptions, type UcbGlmOptions } from './ucb-glm-options.ts'
 
 export type { UcbGlmOptions } from './ucb-glm-options.ts'
@@ -94,6 +94,18 @@ export class UcbGlm implements TunablePolicy {
   scores(input: DecisionInput): Float64Array {
     this.look(input)
     return this.#choice.scores(this.exploration).slice(0, input.arms.length)
+  }
+
+  /** See Policy. Mean rewards μ(xᵀθ), and what the width of xᵀθ is in rewards there: μ'(xᵀθ) times it. */
+  explain(input: DecisionInput): ArmEstimates {
+    const link = LINKS[this.#options.link]
+    const estimates = new Float64Array(input.arms.length)
+    const widths = new Float64Array(input.arms.length)
+    this.#model.predict(input, estimates, widths)
+    return {
+      estimates: estimates.map(link.mean),
+      widths: widths.map((variance, a) => link.slope(estimates[a]!) * Math.sqrt(variance)),
+    }
   }
 
   /**

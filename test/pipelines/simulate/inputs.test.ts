@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { readCsv } from '../../../pipelines/simulate/csv.ts'
 import { readData } from '../../../pipelines/simulate/data.ts'
 import { readSimulation } from '../../../pipelines/simulate/read-simulation.ts'
+import { openAttack } from '../../../pipelines/simulate/run.ts'
 import { cellsOf, runsOf } from '../../../pipelines/simulate/simulation.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-simulate-'))
@@ -63,6 +64,17 @@ describe('a simulation', () => {
       'policies: [{ algorithm: { kind: linUcb, variant: shared } }]\nenvironments: [linear]',
     ).policies
     expect(policy?.algorithm.disjoint).toMatchObject({ variant: 'shared' })
+  })
+
+  it('reads attacks with a target', () => {
+    const { attacks } = simulationOf(
+      'policies: [linUcb]\nenvironments: [linear]\nattacks: [{ kind: targetedReward, budget: 5 }, { kind: targetedContext, budget: 5, target: 3 }]',
+    )
+    expect(attacks).toEqual([
+      { kind: 'targetedReward', name: 'targetedReward', budget: 5, target: 'worst', epsilon: 0.5 },
+      { kind: 'targetedContext', name: 'targetedContext', budget: 5, target: 3 },
+    ])
+    expect(attacks.map((spec) => openAttack(spec)?.name)).toEqual(['targetedReward', 'targetedContext'])
   })
 
   it('does not attack a log, and runs every cell with every seed', () => {
