@@ -8,6 +8,7 @@ export const ERROR_CODES = [
   'UNKNOWN_SCHEMA',
   'MESSAGE_TOO_LARGE',
   'MALFORMED_JSON',
+  'MALFORMED_FILE',
   'MAPPING_FAILED',
   // A record that can be read and must not be acted on.
   'INVALID_EVENT',
@@ -25,6 +26,7 @@ export const ERROR_CODES = [
   'SNAPSHOT_MISMATCH',
   'POLICY_DIFFERS',
   'COLD_STATE',
+  'UNKNOWN_MODEL',
   'INCOMPATIBLE_SCHEMA',
   // Configuration and surroundings.
   'INVALID_CONFIG',

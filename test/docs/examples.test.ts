@@ -11,6 +11,7 @@ import * as rxjs from 'rxjs'
 import { describe, expect, it } from 'vitest'
 import * as bandits from '../../operators/bandits/index.ts'
 import * as streams from '../../operators/streams/index.ts'
+import * as xmc from '../../operators/xmc/index.ts'
 import { pages, root } from './pages.ts'
 
 // typescript is CommonJS, and large: loaded as it is.
@@ -19,10 +20,12 @@ const ts = createRequire(import.meta.url)('typescript') as typeof import('typesc
 const ROOMS = {
   'millrace/bandits': 'operators/bandits/index.ts',
   'millrace/streams': 'operators/streams/index.ts',
+  'millrace/xmc': 'operators/xmc/index.ts',
 }
 const MODULES: Readonly<Record<string, unknown>> = {
   'millrace/bandits': bandits,
   'millrace/streams': streams,
+  'millrace/xmc': xmc,
   'node:assert/strict': assert,
   rxjs,
 }

@@ -4,31 +4,44 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { readArray } from '../xmc-golden.ts'
 import { verifyAttackRewards } from './attack-rewards.ts'
 import { type CaseKind, Comparison, isRecord, type ReferenceCase } from './case.ts'
+import { verifyClustering } from './clustering.ts'
 import { verifyExp3 } from './exp3.ts'
+import { verifyInference } from './inference.ts'
 import { verifyLinTs } from './lints.ts'
 import { verifyLinUcb } from './linucb.ts'
 import { verifyPartitioner } from './murmur2-partition.ts'
 import { verifyOffPolicy } from './ope.ts'
+import { verifyOverlap } from './overlap.ts'
+import { verifyPifa } from './pifa.ts'
 import { verifyRobust } from './robust.ts'
 import { verifyTableAttack, verifyTableRegret } from './tables.ts'
 import { verifyTheoreticalAlpha } from './theory-alpha.ts'
+import { verifyBinary, verifyTrainDefault, verifyTrainTight } from './training.ts'
 import { verifyTuning } from './tuning.ts'
 import { verifyUcbGlm } from './ucb-glm.ts'
 
 /** The kinds that can be run. */
 export const KINDS: Readonly<Record<string, CaseKind>> = {
   'attack-rewards': verifyAttackRewards,
+  binary: verifyBinary,
+  clustering: verifyClustering,
+  inference: verifyInference,
   lints: verifyLinTs,
   exp3: verifyExp3,
   linucb: verifyLinUcb,
   ope: verifyOffPolicy,
+  overlap: verifyOverlap,
+  pifa: verifyPifa,
   'robust-bandit': verifyRobust,
   'tl-syndicated-linucb': verifyTuning,
   'table-attack': verifyTableAttack,
   'table-regret': verifyTableRegret,
   'theory-alpha': verifyTheoreticalAlpha,
+  'train-default': verifyTrainDefault,
+  'train-tight': verifyTrainTight,
   'ucb-glm': verifyUcbGlm,
   'murmur2-partition': verifyPartitioner,
 }
@@ -152,6 +165,7 @@ const runCase = async (
     const reference: ReferenceCase = {
       set,
       name,
+      folder,
       config: isRecord(entry['config']) ? entry['config'] : {},
       tolerance: entry['tolerance'],
       files: readFiles(folder, entry['files']),
@@ -173,7 +187,8 @@ const readFiles = (folder: string, names: unknown): unknown[] => {
   return names.map((name: unknown) => {
     const path = join(folder, String(name))
     if (!existsSync(path) || !statSync(path).isFile()) throw new Error(`${String(name)} is missing`)
-    return JSON.parse(readFileSync(path, 'utf8')) as unknown
+    if (path.endsWith('.npy')) return readArray(path)
+    return path.endsWith('.json') ? (JSON.parse(readFileSync(path, 'utf8')) as unknown) : path
   })
 }
 
