@@ -8,10 +8,12 @@ import { deadLettersCommand } from './commands/dead-letters.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
 import { explainCommand } from './commands/explain.ts'
+import { modelsCommand } from './commands/models.ts'
 import { policiesCommand } from './commands/policies.ts'
 import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
 import { simulateCommand } from './commands/simulate.ts'
+import { xmcCommand } from './commands/xmc.ts'
 
 const version = (): string =>
   (JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }).version
@@ -30,11 +32,13 @@ export const commandLine = (): Command => {
     runCommand(),
     checkCommand(),
     policiesCommand(),
+    modelsCommand(),
     deadLettersCommand(),
     replayCommand(),
     explainCommand(),
     simulateCommand(),
     evaluateCommand(),
+    xmcCommand(),
   ])
     program.addCommand(command)
   withHelp(program)

@@ -1,37 +1,33 @@
-/** How far a command has come, on standard error: a live line with rate and time left on a terminal; plain lines, seldom, elsewhere. */
+/** How far a command has come, on standard error: a live bar with rate and time left on a terminal; plain lines, seldom, elsewhere. */
+import { bar, LiveLine } from '../../infra/process/live-line.ts'
 import { plain } from './output.ts'
 
-const PLAIN_EVERY_MS = 10_000
-const LIVE_EVERY_MS = 100
-
 export class ProgressLine {
-  readonly #stream: NodeJS.WriteStream
+  readonly #line: LiveLine
   readonly #unit: string
   #name = ''
   #started = performance.now()
-  #shown = performance.now()
 
   /** @param unit of what passes: offsets, bytes, rows */
   constructor(stream: NodeJS.WriteStream, unit: string) {
-    this.#stream = stream
+    this.#line = new LiveLine(stream)
     this.#unit = unit
   }
 
   show(name: string, passed: number, total: number): void {
-    const now = performance.now()
     if (name !== this.#name) {
       this.#name = name
-      this.#started = now
+      this.#started = performance.now()
     }
-    if (now - this.#shown < (this.#stream.isTTY ? LIVE_EVERY_MS : PLAIN_EVERY_MS)) return
-    this.#shown = now
-    const rate = passed / Math.max(0.001, (now - this.#started) / 1_000)
-    const left = rate > 0 ? `${Math.ceil((total - passed) / rate)} s left` : 'beginning'
-    const text = `${plain(name)}: ${passed} of ${total} ${this.#unit}, ${Math.round(rate)}/s, ${left}`
-    this.#stream.write(this.#stream.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
+    this.#line.show((live) => {
+      const rate = passed / Math.max(0.001, (performance.now() - this.#started) / 1_000)
+      const left = rate > 0 ? `${Math.ceil((total - passed) / rate)} s left` : 'beginning'
+      const text = `${plain(name)}: ${passed} of ${total} ${this.#unit}, ${Math.round(rate)}/s, ${left}`
+      return live ? `${bar(passed / Math.max(total, 1))} ${text}` : text
+    })
   }
 
   clear(): void {
-    if (this.#stream.isTTY) this.#stream.write('\r\x1b[K')
+    this.#line.clear()
   }
 }

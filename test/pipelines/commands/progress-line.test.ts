@@ -19,7 +19,8 @@ it('says on a terminal, again and again on one line, how far it is, how fast and
   vi.advanceTimersByTime(50)
   progress.show('log', 510, 1_000)
   progress.clear()
-  expect(texts).toEqual(['\r\x1b[Klog: 500 of 1000 rows, 250/s, 2 s left', '\r\x1b[K'])
+  const bar = `[${'█'.repeat(12)}${'·'.repeat(12)}]`
+  expect(texts).toEqual([`\r\x1b[K${bar} log: 500 of 1000 rows, 250/s, 2 s left`, '\r\x1b[K'])
 })
 
 it('writes plain lines, seldom, where it is no terminal', () => {
