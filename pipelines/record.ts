@@ -16,11 +16,12 @@ import {
   tap,
   throwError,
 } from 'rxjs'
-import { RECORDED, type RecordedName } from '../infra/clickhouse/rows.ts'
+import type { RecordedName } from '../infra/clickhouse/rows.ts'
 import { checkTables } from '../infra/clickhouse/tables.ts'
 import type { Batch, Task } from '../infra/kafka/port.ts'
 import type { JobMetrics } from '../infra/telemetry/metrics.ts'
 import { BlockGatherer } from '../operators/streams/blocks.ts'
+import { recordedEvents } from './checks/topics.ts'
 import type { Input } from './delivery/inputs.ts'
 import { job, type Pipeline } from './delivery/job.ts'
 import { Remote } from './process/remote.ts'
@@ -63,7 +64,7 @@ const LONGEST_TICK_MS = 1_000
 
 /** What is recorded: the events that have a table, rewards and the like from wherever they come. */
 const recordedInputs = (runtime: Runtime): Input<RecordedName>[] =>
-  RECORDED.flatMap((event) => runtime.inputs(event) as readonly Input<RecordedName>[])
+  recordedEvents(runtime.config).flatMap((event) => runtime.inputs(event) as readonly Input<RecordedName>[])
 
 /** The chain of a task: batches into blocks, blocks into tables. */
 const recordBatches =

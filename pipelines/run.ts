@@ -1,5 +1,6 @@
 /** Runs pipelines together in one process until they are stopped or one of them fails. */
 import { fromEvent, lastValueFrom, merge, shareReplay, take, tap } from 'rxjs'
+import type { Config } from '../infra/config/schema.ts'
 import { MillraceError } from '../schemas/errors.ts'
 import { attribute } from './attribute.ts'
 import { challenge } from './challenge.ts'
@@ -8,16 +9,33 @@ import type { Pipeline } from './delivery/job.ts'
 import { publishMetrics } from './process/publish-metrics.ts'
 import type { Progress, Runtime } from './process/runtime.ts'
 import { record } from './record.ts'
+import { retrain } from './retrain.ts'
 import { serve } from './serve.ts'
+import { tag } from './tag.ts'
 
-/** What `all` stands for: the jobs that topics alone drive. */
+/** What `all` stands for: the jobs that topics alone drive, those of documents where they are configured. */
 export const STREAMS: Readonly<Record<string, Pipeline>> = { decide, attribute, record }
+export const DOCUMENT_STREAMS: Readonly<Record<string, Pipeline>> = { tag, retrain }
 
-export const PIPELINES: Readonly<Record<string, Pipeline>> = { ...STREAMS, challenge, serve }
+export const PIPELINES: Readonly<Record<string, Pipeline>> = {
+  ...STREAMS,
+  ...DOCUMENT_STREAMS,
+  challenge,
+  serve,
+}
 
-/** The pipelines of these names, each once. @throws MillraceError INVALID_CONFIG for a name that none has. */
-export const pipelinesNamed = (names: readonly string[]): Pipeline[] =>
-  [...new Set(names.flatMap((name) => (name === 'all' ? Object.keys(STREAMS) : name)))].map((name) => {
+const allOf = ({ tag }: Pick<Config, 'tag'>): string[] => [
+  ...Object.keys(STREAMS),
+  ...(tag === undefined ? [] : Object.keys(DOCUMENT_STREAMS)),
+]
+
+/**
+ * The pipelines of these names, each once.
+ * @param config says what `all` stands for
+ * @throws MillraceError INVALID_CONFIG for a name that none has, and for one whose part of the configuration is missing
+ */
+export const pipelinesNamed = (names: readonly string[], config: Pick<Config, 'tag'> = {}): Pipeline[] =>
+  [...new Set(names.flatMap((name) => (name === 'all' ? allOf(config) : name)))].map((name) => {
     const pipeline = Object.hasOwn(PIPELINES, name) ? PIPELINES[name] : undefined
     if (pipeline !== undefined) return pipeline
     const known = Object.keys(PIPELINES).join(', ')

@@ -15,6 +15,8 @@ export type RecordedName =
   | 'reward'
   | 'activation'
   | 'ledger'
+  | 'document-labels'
+  | 'model'
   | 'metric'
   | 'dead-letter'
 
@@ -138,6 +140,48 @@ const FORMATS: { readonly [K in RecordedName]: RowFormat<EventTypes[K]> } = {
       writeMap(to, event.reasons, (count) => to.int64(count))
       if (!to.isNull(event.watermark)) to.int64(event.watermark)
       to.time(event.at)
+    },
+  },
+  'document-labels': {
+    table: 'document_labels',
+    columns: [
+      ...['document_id', 'labels', 'model_name', 'model_version', 'occurred_at', 'tagged_at'],
+      ...SOURCE,
+    ],
+    write(to, event) {
+      to.string(event.documentId)
+      to.count(event.labels.length)
+      for (const { label, score } of event.labels) {
+        to.string(label)
+        to.float64(score)
+      }
+      to.string(event.modelName)
+      to.int32(event.modelVersion)
+      to.time(event.occurredAt)
+      to.time(event.taggedAt)
+    },
+  },
+  model: {
+    table: 'models',
+    columns: [
+      ...['name', 'version', 'uri', 'sha256', 'trained_on', 'metrics', 'promoted', 'created_at'],
+      ...SOURCE,
+    ],
+    write(to, event) {
+      to.string(event.name)
+      to.int32(event.version)
+      to.string(event.uri)
+      to.string(event.sha256)
+      to.count(event.trainedOn.length)
+      for (const { topic, partition, from, to: end } of event.trainedOn) {
+        to.string(topic)
+        to.int32(partition)
+        to.int64(from)
+        to.int64(end)
+      }
+      writeMap(to, event.metrics, (value) => to.float64(value))
+      to.bool(event.promoted)
+      to.time(event.createdAt)
     },
   },
   metric: {

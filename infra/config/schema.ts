@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { policySchema } from './policy.ts'
 import { filePath, openText, type Secret, type Surroundings, secretText } from './secret.ts'
 import { sinkSchema, sourceSchema } from './streams.ts'
+import { tagSchema } from './tag.ts'
 import { choice, duration, flag, integer, name, number, size, text } from './units.ts'
 
 /** Topic names may begin with it, so it obeys Kafka's alphabet. */
@@ -174,6 +175,7 @@ export const configSchema = (surroundings: Surroundings) =>
       })
       .prefault({}),
     models: z.strictObject({ directory: filePath(surroundings).prefault('.millrace/models') }).prefault({}),
+    tag: tagSchema,
     snapshots: z.strictObject({ every: integer(1, 2 ** 31).default(100_000) }).prefault({}),
     limits: z
       .strictObject({

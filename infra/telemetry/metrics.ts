@@ -44,6 +44,18 @@ export interface PolicyMetrics {
   snapshotOffset(offset: number): void
 }
 
+/** What a model of documents does, and how it is trained again. */
+export interface ModelMetrics {
+  /** The version that tags here; 0 while none is served. */
+  served(version: number): void
+  /** Documents that came while no model was served, and got no labels. */
+  untagged(count: number): void
+  /** A version was trained: promoted, or kept beside the one served. */
+  retrained(result: 'promoted' | 'kept', seconds: number): void
+  /** Training was due, and did not come to a version. */
+  retrainSkipped(reason: string): void
+}
+
 /** What is answered over HTTP, and what waits to be written because of it. */
 export interface ServiceMetrics {
   /** A request was answered: with `OK`, or with the code of why not. */
@@ -60,6 +72,7 @@ export interface Metrics {
   job(job: string): JobMetrics
   readonly service: ServiceMetrics
   policy(policy: string): PolicyMetrics
+  model(model: string): ModelMetrics
   /** The configuration was read again: taken up, or refused and the old one kept. */
   reloaded(result: 'applied' | 'refused'): void
   /** 99th percentile of the event loop's delay, milliseconds, since the start or `resetLoopDelay`. */
@@ -149,6 +162,18 @@ export const createMetrics = (): Metrics => {
   const snapshot = gauge('snapshot_offset', 'Offset in outcomes of the newest snapshot of a policy.', [
     'policy',
   ])
+  const served = gauge('model_version', 'Version of a model that tags in this process; 0 for none.', [
+    'model',
+  ])
+  const untagged = counter('untagged_total', 'Documents that came while no model was served.', ['model'])
+  const retrains = counter('retrains_total', 'Versions trained, by what became of them.', ['model', 'result'])
+  const retrainSeconds = gauge('retrain_seconds', 'How long the newest version took to be trained.', [
+    'model',
+  ])
+  const retrainSkipped = counter('retrain_skipped_total', 'Trainings that came to no version, by why.', [
+    'model',
+    'reason',
+  ])
   const reloads = counter('config_reloads_total', 'Configurations read again, by what became of them.', [
     'result',
   ])
@@ -230,6 +255,15 @@ export const createMetrics = (): Metrics => {
         snapshotOffset: (next) => snapshotHere?.set(next),
       }
     },
+    model: (model) => ({
+      served: (version) => served.labels(model).set(version),
+      untagged: (count) => untagged.labels(model).inc(count),
+      retrained: (result, seconds) => {
+        retrains.labels(model, result).inc()
+        retrainSeconds.labels(model).set(seconds)
+      },
+      retrainSkipped: (reason) => retrainSkipped.labels(model, reason).inc(),
+    }),
     reloaded: (result) => reloads.labels(result).inc(),
     loopDelayP99Ms: loop.p99Ms,
     resetLoopDelay: loop.reset,

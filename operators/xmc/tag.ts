@@ -2,7 +2,7 @@
  * `tag`: documents in, their labels out. A tagger is a model made ready to be asked; it is looked up once a batch, so a new one takes over between two batches and
  * never within one. Cost: the features of a text and one beam search a document.
  */
-import { map, type OperatorFunction } from 'rxjs'
+import { concatMap, type OperatorFunction } from 'rxjs'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { Document, ScoredLabel, SparseVector } from '../../schemas/generated/events.ts'
 import type { Inbound, Outbound, Outgoing, Refused } from '../streams/batch.ts'
@@ -110,26 +110,32 @@ export class Tagger {
   }
 }
 
+/** Documents between two pauses. */
+const SLICE = 100
+
 /**
  * Turns batches of documents into their labels. While there is no model a document gets none, by version 0; one that cannot be tagged is refused with its code.
  * @param name of the model, for documents that none has tagged
  * @param tagger who tags the batch at hand; null while no model is served
+ * @param pause lets others have their turn, now and then in a batch
  */
 export const tag =
   (
     name: string,
     tagger: () => Tagger | null,
     now: () => number,
+    pause: () => Promise<unknown>,
   ): OperatorFunction<Inbound<'document'>, Outbound> =>
   (source) =>
     source.pipe(
-      map(({ batch, events, refused }): Outbound => {
+      concatMap(async ({ batch, events, refused }): Promise<Outbound> => {
         const outputs: Outgoing[] = []
         const refusals: Refused[] = [...refused]
         const current = tagger()
         const taggedAt = now()
         const [modelName, modelVersion] = current === null ? [name, 0] : [current.name, current.version]
         for (const [index, document] of events.entries()) {
+          if (index % SLICE === SLICE - 1) await pause()
           if (document == null) continue
           try {
             if (current === null) checkDocument(document)

@@ -15,7 +15,7 @@ import { type EventName, SCHEMAS } from '../../schemas/generated/events.ts'
 import { dynamicCodec, openCodec } from '../process/open.ts'
 import { topicOf } from '../process/runtime.ts'
 import { differences, readDefinitions } from '../states/policies.ts'
-import { DECISION_EVENTS, retentionProblems, topicProblems } from './topics.ts'
+import { eventsOf, retentionProblems, topicProblems } from './topics.ts'
 
 /** One line of a check. */
 export interface Finding {
@@ -69,7 +69,7 @@ export const checkRegistry = async (config: Config): Promise<Finding[]> => {
   const registry = schemaRegistry({ ...options, register: false })
   try {
     const missing: string[] = []
-    for (const event of DECISION_EVENTS) {
+    for (const event of eventsOf(config)) {
       const subject = `${topicOf(config, event)}-value`
       if (!(await isRegistered(registry, subject, event))) missing.push(event)
       await requireReadable(registry, subject, event)

@@ -1,5 +1,5 @@
 /** The topics that pipelines need, made only where the configuration says so; otherwise what is missing is named. */
-import { RECORDED } from '../../infra/clickhouse/rows.ts'
+import { RECORDED, type RecordedName } from '../../infra/clickhouse/rows.ts'
 import { CUT_VALUE_LENGTH, WHOLE_VALUE_LIMIT } from '../../operators/streams/dead-letter.ts'
 import { COMPACTED_TOPICS, TOPICS, type TopicName } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'
@@ -21,6 +21,17 @@ export const DECISION_EVENTS = [
   'dead-letter',
 ] as const satisfies readonly EventName[]
 
+/** The events whose topics the jobs of documents stand on, too. */
+export const DOCUMENT_EVENTS = [
+  'document',
+  'document-labels',
+  'model',
+] as const satisfies readonly EventName[]
+
+/** The events whose topics are needed. */
+export const eventsOf = ({ tag }: Pick<Runtime['config'], 'tag'>): readonly EventName[] =>
+  tag === undefined ? DECISION_EVENTS : [...DECISION_EVENTS, ...DOCUMENT_EVENTS]
+
 /** What a dead letter may take beside its key and value: names, message, framing. */
 const LETTER_OVERHEAD = 16 * 1024
 /** The largest dead letter in bytes: a whole value and the longest key. */
@@ -39,7 +50,14 @@ export interface TopicProblems {
  * How a topic is made: of a compacted one the newest of each key is kept, of outcomes all (states are folds over them), else what the cluster
  * keeps. What the join reads carries the broker's time, since producers' clocks may be wrong.
  */
-const settingsOf = (event: EventName): Record<string, string> => {
+const settingsOf = (
+  event: EventName,
+  { tag }: Runtime['config'],
+  broker: Pick<Runtime['broker'], 'kind'>,
+): Record<string, string> => {
+  // What is in memory is gone once it was read, but for what a model is trained on.
+  if (event === 'document' && broker.kind === 'memory' && tag !== undefined)
+    return { 'retention.records': String(tag.retrain.window) }
   if (COMPACTED_TOPICS.has(TOPICS[event] as TopicName)) return { 'cleanup.policy': 'compact' }
   if (event === 'outcome') return { 'retention.ms': '-1', 'retention.bytes': '-1' }
   return JOINED.has(event) ? { 'message.timestamp.type': 'LogAppendTime' } : {}
@@ -57,7 +75,7 @@ export const topicProblems = async (
   { broker, config }: Cluster,
   jobs?: readonly string[],
 ): Promise<TopicProblems> => {
-  const own = DECISION_EVENTS.map((event) => topicOf(config, event))
+  const own = eventsOf(config).map((event) => topicOf(config, event))
   const users = [...config.sources, ...config.sinks].map(({ topic }) => topic)
   const needed = [...new Set([...own, ...users])]
   const found = new Map(
@@ -92,11 +110,18 @@ const joinTopics = (config: Runtime['config']): readonly string[] => [
   ...(config.join.activation === 'deferred' ? sourcesOf(config, 'activation') : []),
 ]
 
+/** The events that are recorded under a configuration: those whose topics there are. */
+export const recordedEvents = (config: Pick<Runtime['config'], 'tag'>): RecordedName[] => {
+  const events = new Set(eventsOf(config))
+  return RECORDED.filter((event) => events.has(event))
+}
+
 /** The topics that each job reads together. */
 const readTogether = (config: Runtime['config']): Readonly<Record<string, readonly string[]>> => ({
   decide: sourcesOf(config, 'decision-request'),
   attribute: joinTopics(config),
-  record: RECORDED.flatMap((event) => sourcesOf(config, event)),
+  record: recordedEvents(config).flatMap((event) => sourcesOf(config, event)),
+  ...(config.tag === undefined ? {} : { tag: sourcesOf(config, 'document') }),
 })
 
 /**
@@ -126,11 +151,11 @@ export const retentionProblems = async ({ broker, config }: Cluster): Promise<st
 export const createTopics = ({ broker, config }: Cluster): Promise<void> => {
   const { partitions, replicationFactor } = config.topics
   return broker.admin.create(
-    DECISION_EVENTS.map((event) => ({
+    eventsOf(config).map((event) => ({
       topic: topicOf(config, event),
       partitions,
       replicationFactor,
-      config: settingsOf(event),
+      config: settingsOf(event, config, broker),
     })),
   )
 }

@@ -18,11 +18,11 @@ const GRACE_MS = 2_500
 
 export const demoCommand = (): Command =>
   new Command('demo')
-    .description('the decision job on embedded parts, with real digits as its world')
+    .description('the jobs on embedded parts: digits that ask for decisions, glosses that want labels')
     .option('--events <n>', `requests to publish (default: no end; with --exit ${DEFAULT_EVENTS})`, positive)
     .option('--exit', 'run to the end as fast as it goes, print one line of JSON, end')
     .option('--rate <n>', 'requests a second without --exit', positive, 1_000)
-    .option('--jobs <names>', 'which jobs run', 'decide')
+    .option('--jobs <names>', 'which jobs run', 'decide,tag')
     .option('--kafka <where>', 'local, or host:port of a running cluster (default: in memory)')
     .option('--clickhouse <url>', 'a server of yours (default: the embedded one)')
     .action(async (options: DemoArguments) => {

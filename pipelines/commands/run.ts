@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { runUntilStopped } from '../../infra/process/shutdown.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import { serve } from '../process/serve.ts'
-import { PIPELINES, pipelinesNamed, STREAMS } from '../run.ts'
+import { DOCUMENT_STREAMS, PIPELINES, pipelinesNamed, STREAMS } from '../run.ts'
 import { type ConfigurationOptions, configOption, loadConfiguration } from './configuration.ts'
 
 const LEFT_OVER_MS = 500
@@ -12,20 +12,24 @@ interface RunOptions extends ConfigurationOptions {
   readonly createTopics?: boolean
 }
 
+const list = (pipelines: Readonly<Record<string, unknown>>): string => Object.keys(pipelines).join(', ')
+
 export const runCommand = (): Command =>
   new Command('run')
     .description('run pipelines until a signal ends them')
     .argument(
       '<pipeline...>',
-      `${Object.keys(PIPELINES).join(', ')}; all: ${Object.keys(STREAMS).join(', ')}`,
+      `${list(PIPELINES)}; all: ${list(STREAMS)}, and with tag configured ${list(DOCUMENT_STREAMS)}`,
     )
     .addOption(configOption())
     .option('--create-topics', "create millrace's own topics where they are missing")
     .action(async (names: string[], options: RunOptions) => {
-      const pipelines = pipelinesNamed(names)
+      // A name that is none is told before anything else is looked at.
+      pipelinesNamed(names)
       const load = () => loadConfiguration(options)
       const first = load()
       const { config, log } = first
+      const pipelines = pipelinesNamed(names, config)
       const createTopics = options.createTopics === true
       try {
         await runUntilStopped((stop) => serve({ first, load, pipelines, createTopics }, stop), {

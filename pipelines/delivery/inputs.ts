@@ -6,6 +6,7 @@ import { catchError, concatMap, defer, EMPTY, from, type OperatorFunction, tap, 
 import type { Codec } from '../../infra/avro/codec.ts'
 import type { Log } from '../../infra/telemetry/log.ts'
 import type { Inbound, Refused, SourceBatch } from '../../operators/streams/batch.ts'
+import { COMPACTED_TOPICS, TOPICS, type TopicName } from '../../schemas/catalogue.ts'
 import { MillraceError } from '../../schemas/errors.ts'
 import type { EventName, EventTypes } from '../../schemas/generated/events.ts'
 import { Remote } from '../process/remote.ts'
@@ -20,6 +21,8 @@ export interface Input<E extends EventName = EventName> {
   readonly prepare: (values: readonly (Buffer | null)[]) => Promise<void>
   /** @throws MillraceError for a value that is no such event. */
   readonly read: (value: Buffer) => EventTypes[E]
+  /** Whether a record without a value is the end of its key, as on a compacted topic, and nothing to be refused. */
+  readonly tombstones?: true
 }
 
 export type InputTopics = <E extends EventName>(event: E) => readonly Input<E>[]
@@ -31,6 +34,7 @@ export const ownInput = <E extends EventName>(codec: Codec, topic: string, event
   stage: 'decode',
   prepare: (values) => codec.ensureSchemas(values),
   read: (value) => codec.decode(event, value),
+  ...(COMPACTED_TOPICS.has(TOPICS[event] as TopicName) ? { tombstones: true } : {}),
 })
 
 /**
@@ -50,8 +54,7 @@ export const readBatch = async <E extends EventName>(
   const refused: Refused[] = []
   for (const [index, { value }] of batch.records.entries()) {
     try {
-      if (value === null) throw new MillraceError('INVALID_EVENT', 'the record has no value')
-      events[index] = input.read(value)
+      events[index] = value === null ? withoutValue(input) : input.read(value)
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
       events[index] = null
@@ -59,6 +62,12 @@ export const readBatch = async <E extends EventName>(
     }
   }
   return { batch, event: input.event, events, refused } as Inbound<E>
+}
+
+/** No event. @throws MillraceError INVALID_EVENT where a record must have a value */
+const withoutValue = ({ tombstones }: Input): null => {
+  if (tombstones) return null
+  throw new MillraceError('INVALID_EVENT', 'the record has no value')
 }
 
 /** `readBatch` as an operator. When no more batches come, one that waits for the registry is given up. */

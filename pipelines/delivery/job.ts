@@ -47,6 +47,8 @@ const WRITTEN = [
   'snapshot',
   'dead-letter',
 ] as const satisfies readonly EventName[]
+/** The same of the jobs of documents. */
+const WRITTEN_OF_DOCUMENTS = ['document-labels', 'model', 'metric'] as const satisfies readonly EventName[]
 
 export interface JobOptions extends Omit<TaskGroupOptions, 'app' | 'job'> {
   /** The chain of one task, from its batches to what was committed. */
@@ -71,7 +73,9 @@ export const job = (
     revokeTimeoutMs: revokeTimeout,
   }
   const outputs = [
-    ...WRITTEN.map((event) => topicOf(config, event)),
+    ...[...WRITTEN, ...(config.tag === undefined ? [] : WRITTEN_OF_DOCUMENTS)].map((event) =>
+      topicOf(config, event),
+    ),
     ...runtime.sinks.map(({ topic }) => topic),
   ]
   const working = new BehaviorSubject(0)

@@ -2,8 +2,12 @@
 import { loadConfig } from '../../infra/config/load.ts'
 import type { Config } from '../../infra/config/schema.ts'
 import { PIXELS } from './digits.ts'
+import type { DocumentPlan } from './document-plan.ts'
 
 export const POLICY = 'digits'
+export const MODEL = 'glosses'
+/** Documents that a model is trained on, at most: all that the demo publishes to its end. */
+const DOCUMENTS = 70_000
 /**
  * The window in events: more than may be in flight before a reward is sent, so that no reward is late whatever the speed.
  */
@@ -20,12 +24,14 @@ export interface DemoBroker {
 /**
  * @param stepMs event time between two requests.
  * @param models folder for the policy's snapshots: until there is one, an in-memory broker keeps all outcomes.
+ * @param documents what the job of documents is to do; null where it does not run
  * @param clickhouse address of a server, in which the demo makes a database of its own; the embedded one where absent.
  */
 export const demoConfiguration = (
   stepMs: number,
   { adapter, brokers, prefix }: DemoBroker,
   models: string,
+  documents: DocumentPlan | null,
   clickhouse?: string,
 ): Config =>
   loadConfig({
@@ -56,8 +62,15 @@ export const demoConfiguration = (
           explorationFloor: 0.01,
         },
       ],
+      ...(documents === null ? {} : { tag: taggingOf(documents) }),
     },
   })
+
+const taggingOf = ({ first, every }: DocumentPlan) => ({
+  model: MODEL,
+  features: { kind: 'text', numbers: false, minDocuments: 3 },
+  retrain: { minDocuments: first, every, window: DOCUMENTS },
+})
 
 /** Of the environment only what a server of the user's asks for: the demo is otherwise the same everywhere. */
 const serverOf = ({

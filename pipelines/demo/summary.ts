@@ -14,15 +14,28 @@ export interface Summary {
   readonly firstDecisionMs: number
   readonly rssMaxMb: number
   readonly loopDelayP99Ms: number
+  /** Of the job `tag`, where it ran. */
+  readonly documents?: {
+    /** Documents that a model tagged. */
+    readonly tagged: number
+    /** Labels that the last model served chooses from. */
+    readonly labels: number
+    /** Models made. */
+    readonly retrains: number
+    /** Of each model that was served, on the same documents, none of which a model learned from. */
+    readonly precisionAt1: readonly number[]
+  }
 }
 
 const TABLES = ['decisions', 'outcomes', 'rewards', 'dead_letters', 'metrics'] as const
-export type Rows = Readonly<Record<(typeof TABLES)[number], number>>
+const TABLES_OF_DOCUMENTS = ['document_labels', 'models'] as const
+export type Rows = Readonly<Record<(typeof TABLES)[number], number>> &
+  Readonly<Partial<Record<(typeof TABLES_OF_DOCUMENTS)[number], number>>>
 
-/** Rows of each table now. */
-export const countRows = async (clickhouse: ClickHouse): Promise<Rows> => {
+/** Rows of each table now. @param documents whether those of documents are wanted too */
+export const countRows = async (clickhouse: ClickHouse, documents: boolean): Promise<Rows> => {
   const counts = await Promise.all(
-    TABLES.map(async (table) => {
+    [...TABLES, ...(documents ? TABLES_OF_DOCUMENTS : [])].map(async (table) => {
       const [row] = await clickhouse.query<{ rows: string }>(`SELECT count() AS rows FROM ${table}`)
       return [table, Number(row?.rows ?? 0)] as const
     }),

@@ -124,6 +124,7 @@ export class BlockWriter {
   private async insert(block: RecordBlock): Promise<WrittenBlock> {
     const { event, recorded, refusals } = await this.decode(block)
     const range: BlockRange = { cluster: this.recorder.cluster, ...block }
+    let rows = recorded.length
     const bytes = encodeBlock(
       event,
       range,
@@ -131,9 +132,9 @@ export class BlockWriter {
       ({ offset }, { code, message }) => {
         const index = block.records.findIndex((record) => record.offset === offset)
         refusals.push({ index, stage: 'record', code, message })
+        rows--
       },
     )
-    const rows = block.records.length - refusals.length
     if (rows > 0) await this.send(bytes)
     return { block, table: tableOf(event), rows, refused: refusals }
   }

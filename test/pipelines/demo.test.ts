@@ -50,6 +50,7 @@ const KEYS = [
   'firstDecisionMs',
   'rssMaxMb',
   'loopDelayP99Ms',
+  'documents',
 ]
 
 describeWithEmbeddedClickHouse('the demo', () => {
@@ -57,9 +58,12 @@ describeWithEmbeddedClickHouse('the demo', () => {
     const { out, err, ended } = demo('--events', '2000', '--exit')
     expect([await ended, err()]).toEqual([0, expect.not.stringContaining('Error')])
     const lines = out().trimEnd().split('\n')
-    const summary = JSON.parse(lines.at(-1)!) as Record<string, number> & { rows: Record<string, number> }
+    const summary = JSON.parse(lines.at(-1)!) as Record<string, number> & {
+      rows: Record<string, number>
+      documents: { tagged: number; labels: number; retrains: number; precisionAt1: number[] }
+    }
     expect(Object.keys(summary)).toEqual(KEYS)
-    const { rows, ...numbers } = summary
+    const { rows, documents, ...numbers } = summary
     for (const [name, value] of Object.entries({ ...numbers, ...rows })) {
       expect([name, Number.isFinite(value)]).toEqual([name, true])
       expect([name, value >= 0]).toEqual([name, true])
@@ -75,6 +79,23 @@ describeWithEmbeddedClickHouse('the demo', () => {
     expect(summary.rewardRateFirst).toBeLessThan(0.3)
     expect(summary.rewardRateLast).toBeGreaterThan(summary.rewardRateFirst! + 0.2)
     expect(lines.slice(0, -1).join('\n')).toContain('--kafka local')
+    // A model at a fifth, at three fifths and at the end; each knows more of documents that none has seen.
+    const { retrains, precisionAt1, tagged, labels } = documents
+    expect(retrains).toBe(3)
+    expect(precisionAt1).toHaveLength(3)
+    expect(precisionAt1).toEqual([...new Set(precisionAt1)].sort((a, b) => a - b))
+    expect(precisionAt1[2]!).toBeGreaterThan(precisionAt1[0]! + 0.1)
+    expect(labels).toBeGreaterThan(1_000)
+    expect(tagged).toBeGreaterThan(1_600)
+    expect(rows['document_labels']).toBeGreaterThan(tagged)
+  })
+
+  test('one job alone runs without the other', TIMEOUT, async () => {
+    const { out, ended } = demo('--events', '500', '--exit', '--jobs', 'decide')
+    expect(await ended).toBe(0)
+    const summary = JSON.parse(out().trimEnd().split('\n').at(-1)!) as Record<string, unknown>
+    expect(summary).toMatchObject({ events: 500, decisions: 500 })
+    expect(summary).not.toHaveProperty('documents')
   })
 
   test.each(['SIGINT', 'SIGTERM'] as const)(
@@ -92,10 +113,10 @@ describeWithEmbeddedClickHouse('the demo', () => {
     },
   )
 
-  test('a job that is not built is refused by name', TIMEOUT, async () => {
-    const { err, ended } = demo('--jobs', 'tag')
+  test('a job that there is not is refused by name', TIMEOUT, async () => {
+    const { err, ended } = demo('--jobs', 'look')
     expect(await ended).toBe(1)
-    expect(err()).toMatch(/INVALID_CONFIG.*"tag".*decide/)
+    expect(err()).toMatch(/INVALID_CONFIG.*"look".*decide, tag/)
     expect(err()).not.toMatch(/\bat .*\.ts:\d/)
   })
 

@@ -14,7 +14,7 @@ import { createMemoryBroker, type Fault, MemoryCluster } from '../../infra/kafka
 import type { ConsumedRecord, OutputRecord } from '../../infra/kafka/port.ts'
 import { createLog } from '../../infra/telemetry/log.ts'
 import { PolicyTable } from '../../operators/bandits/state/policy-table.ts'
-import { DECISION_EVENTS, ensureTopics } from '../../pipelines/checks/topics.ts'
+import { ensureTopics, eventsOf } from '../../pipelines/checks/topics.ts'
 import { type Opened, openRuntime } from '../../pipelines/process/open.ts'
 import { type Progress, type Runtime, topicOf } from '../../pipelines/process/runtime.ts'
 import { pipelinesNamed, runPipelines } from '../../pipelines/run.ts'
@@ -152,12 +152,16 @@ export class Stage {
     const kept = this.kind === 'memory' ? { 'retention.records': '-1' } : {}
     const config = (event: EventName) => ({
       ...kept,
-      ...(event === 'policy-definition' ? { 'cleanup.policy': 'compact' } : {}),
+      ...(event === 'policy-definition' || event === 'model' ? { 'cleanup.policy': 'compact' } : {}),
       ...(maxMessageBytes[event] === undefined ? {} : { 'max.message.bytes': `${maxMessageBytes[event]}` }),
     })
     const { partitions } = this.config.topics
     await admin.create([
-      ...DECISION_EVENTS.map((event) => ({ topic: this.topic(event), partitions, config: config(event) })),
+      ...eventsOf(this.config).map((event) => ({
+        topic: this.topic(event),
+        partitions,
+        config: config(event),
+      })),
       ...topics.map((topic) => ({ topic, partitions, config: kept })),
     ])
     await ensureTopics(this.main, false)

@@ -48,6 +48,30 @@ export const EXAMPLES: { [K in RecordedName]: EventTypes[K] } = {
     watermark: -7,
     at: NOW,
   },
+  'document-labels': {
+    documentId: 'd-1',
+    labels: [
+      { label: 'animal.n.01 "ö"', score: 0.75 },
+      { label: '', score: -1e-300 },
+    ],
+    modelName: 'tags',
+    modelVersion: 2_147_483_647,
+    occurredAt: NOW,
+    taggedAt: NOW + 12,
+  },
+  model: {
+    name: 'tags',
+    version: 3,
+    uri: 'file:///models/ü',
+    sha256: 'cd'.repeat(32),
+    trainedOn: [
+      { topic: 'documents', partition: 0, from: 0, to: BIG },
+      { topic: 'documents', partition: 3, from: 7, to: 8 },
+    ],
+    metrics: { 'psp@1': 0.25, 'precision@1': 0.5 },
+    promoted: true,
+    createdAt: NOW,
+  },
   metric: { name: 'loss', value: -1, labels: { zone: 'ö', app: '' }, at: NOW },
   'dead-letter': {
     topic: 'decision-requests',
@@ -99,6 +123,8 @@ export const BARE: { [K in RecordedName]: EventTypes[K] } = {
     watermark: null,
     at: NOW,
   },
+  'document-labels': { ...EXAMPLES['document-labels'], documentId: '', labels: [], modelVersion: 0 },
+  model: { ...EXAMPLES.model, trainedOn: [], metrics: {}, promoted: false },
   metric: { name: '', value: 0, labels: {}, at: NOW },
   'dead-letter': { ...EXAMPLES['dead-letter'], key: null, value: null, valueLength: -1, truncated: false },
 }

@@ -28,6 +28,14 @@ const readBack = (name: RecordedName, row: Record<string, unknown>): unknown => 
     }
   }
   if (name === 'ledger') event['partition'] = event['task']
+  if (name === 'model') {
+    const ranges = event['trainedOn'] as Record<string, unknown>[]
+    event['trainedOn'] = ranges.map((range) => ({
+      ...range,
+      from: Number(range['from']),
+      to: Number(range['to']),
+    }))
+  }
   return event
 }
 
@@ -144,8 +152,8 @@ describe('blocks', () => {
     const copies = records.map(({ event, offset }) => ({ offset, event: structuredClone(event) }))
     for (const { event } of copies) {
       // The order of an object's keys is not part of an event; Buffers come back from a clone as plain arrays.
-      for (const field of ['labels', 'reasons'])
-        if (field in event)
+      for (const field of ['labels', 'reasons', 'metrics'])
+        if (field in event && !Array.isArray(event[field as never]))
           Object.assign(event, {
             [field]: Object.fromEntries(Object.entries(event[field as never]).reverse()),
           })
