@@ -6,7 +6,16 @@ import type { CsrMatrix } from './sparse/csr-matrix.ts'
 import type { LabelTree } from './tree/label-tree.ts'
 
 /** What a classifier's value v becomes, and how a child's joins its parent's: inference/transform.ts. */
-export type Transform = 'l3-hinge' | 'l2-hinge' | 'l1-hinge' | 'sigmoid' | 'log-l3-hinge' | 'log-l2-hinge' | 'log-l1-hinge' | 'log-sigmoid' | 'identity'
+export type Transform =
+  | 'l3-hinge'
+  | 'l2-hinge'
+  | 'l1-hinge'
+  | 'sigmoid'
+  | 'log-l3-hinge'
+  | 'log-l2-hinge'
+  | 'log-l1-hinge'
+  | 'log-sigmoid'
+  | 'identity'
 
 /** How the scores of a label's copies become one: over those that were scored. */
 export type Merge = 'mean' | 'max' | 'sum'
