@@ -49,6 +49,7 @@ export {
   transpose,
 } from './sparse/csr-matrix.ts'
 export { multiply } from './sparse/multiply.ts'
+export { checkDocument, Tagger, type TaggerOptions, tag } from './tag.ts'
 export type { TagModel } from './tag-model.ts'
 export {
   formatText,

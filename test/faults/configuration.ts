@@ -65,8 +65,8 @@ export const configurationOf = (
   models: { directory: join(folder, 'models') },
 })
 
-/** Makes topics and applies policies by the product's own functions, past the proxy. */
-export const prepare = async (config: Tree, brokers: string): Promise<void> => {
+/** A configuration by dotted keys, for what the suite itself does, past the proxy. */
+export const overridesOf = (config: Tree, brokers: string): Readonly<Record<string, unknown>> => {
   const overrides = Object.fromEntries(
     Object.entries(config).flatMap(([block, value]) =>
       isTree(value)
@@ -74,10 +74,12 @@ export const prepare = async (config: Tree, brokers: string): Promise<void> => {
         : [[block, value]],
     ),
   )
-  const loaded = loadConfig({
-    env: {},
-    overrides: { ...overrides, 'kafka.brokers': brokers.split(','), 'log.level': 'silent' },
-  })
+  return { ...overrides, 'kafka.brokers': brokers.split(','), 'log.level': 'silent' }
+}
+
+/** Makes topics and applies policies by the product's own functions, past the proxy. */
+export const prepare = async (config: Tree, brokers: string): Promise<void> => {
+  const loaded = loadConfig({ env: {}, overrides: overridesOf(config, brokers) })
   const runtime = await openRuntime(loaded, { log: createLog(loaded.log) })
   try {
     await createTopics(runtime)

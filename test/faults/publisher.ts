@@ -22,6 +22,7 @@ export class Publisher {
   #flowing: Promise<void> = Promise.resolve()
   #perSecond = 0
   #hurried = false
+  #awaited = false
   #closed = false
   /** Of the records sent beside the world, those that shall become dead letters; and the requests among them. */
   letters = 0
@@ -57,20 +58,20 @@ export class Publisher {
 
   /**
    * Publishes the world, so many records a second, in the background. The last quarter comes ever more slowly, and at last slowly enough that there is
-   * something to decide for as long as a row may take: on a slow machine faults do.
+   * something to decide for as long as a row may take, on a slow machine; but where the end of the flow is awaited.
    */
   flow(perSecond: number): void {
     this.pace(perSecond)
     const all = this.#planned
-    const slow = Math.min(SLOWEST * SLOW_SECONDS, all.length / 4)
-    const slowing = Math.max(1, all.length / 4 - slow)
+    const reserve = Math.min(SLOWEST * SLOW_SECONDS, all.length / 4)
     this.#flowing = (async () => {
       let before = Date.now()
       let owed = 0
       while (this.#published < all.length && !this.#closed) {
         const left = all.length - this.#published
         const now = Date.now()
-        const share = Math.min(1, (left - slow) / slowing)
+        const slow = this.#awaited ? 0 : reserve
+        const share = Math.min(1, (left - slow) / Math.max(1, all.length / 4 - slow))
         owed += ((now - before) / 1_000) * Math.max(SLOWEST, this.#perSecond * share)
         before = now
         const count = this.#hurried ? HURRY : Math.floor(owed)
@@ -91,6 +92,7 @@ export class Publisher {
 
   /** Resolves when the whole world is published. */
   flowed(): Promise<void> {
+    this.#awaited = true
     return this.#flowing
   }
 

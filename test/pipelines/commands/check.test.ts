@@ -103,7 +103,7 @@ describeWithClickHouse('what check finds in ClickHouse', () => {
         {
           ok: true,
           detail: expect.stringMatching(
-            /brought up to date .*: events, rollups, views, ledgers, simulations$/,
+            /brought up to date .*: events, rollups, views, ledgers, simulations, tags$/,
           ),
         },
       ])
