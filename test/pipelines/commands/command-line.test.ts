@@ -63,7 +63,7 @@ describe('the command line', () => {
     const { code, stderr } = await millrace.run('run', 'decode')
     expect(code).toBe(1)
     expect(stderr).toBe(
-      'INVALID_CONFIG: there is no pipeline "decode": there are decide, attribute, record, challenge, serve\n',
+      'INVALID_CONFIG: there is no pipeline "decode": there are decide, attribute, record, tag, retrain, challenge, serve\n',
     )
   })
 
