@@ -4,8 +4,6 @@
  * read at the rate of the decisions (ours learns from them, theirs throws them away). Throughput is taken between the first and the last
  * commit; latency at 1,000 requests a second from the producer's send to a read_committed receipt.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { type Consumer, Kafka, logLevel, type Producer } from 'kafkajs'
 import { createCodec } from '../infra/avro/codec.ts'
 import { loadConfig } from '../infra/config/load.ts'
@@ -21,8 +19,9 @@ import { openRuntime } from '../pipelines/process/open.ts'
 import { topicOf } from '../pipelines/process/runtime.ts'
 import { runPipelines } from '../pipelines/run.ts'
 import { applyDefinitions } from '../pipelines/states/policies.ts'
+import { Load } from './load/child.ts'
 import { DIMENSION, decisionAt, outcomeAt, requestAt } from './load/events.ts'
-import type { Answer, Order, Outgoing } from './load/hop.ts'
+import type { Answer, Outgoing } from './load/hop.ts'
 import { alternate, median, medianRatio, percentile, Throughput } from './measure.ts'
 import type { BenchReport } from './report.ts'
 
@@ -73,34 +72,6 @@ export const run = async (): Promise<BenchReport> => {
   } finally {
     load.end()
     await kafka.stop()
-  }
-}
-
-/** The child process. */
-class Load {
-  private readonly child: ChildProcess = fork(fileURLToPath(new URL('./load/hop.ts', import.meta.url)), {
-    execArgv: ['--import', 'tsx'],
-    serialization: 'advanced',
-  })
-
-  tell(order: Order): void {
-    this.child.send(order)
-  }
-
-  ask(order: Order): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const ended = (code: number | null) => reject(new Error(`the load ended with ${code}`))
-      this.child.once('exit', ended)
-      this.child.once('message', (answer: Answer) => {
-        this.child.off('exit', ended)
-        resolve(answer)
-      })
-      this.child.send(order)
-    })
-  }
-
-  end(): void {
-    if (this.child.connected) this.child.send({ kind: 'end' } satisfies Order)
   }
 }
 

@@ -24,7 +24,7 @@ import { trainingLine } from './retrain/training-line.ts'
 import { tagConfig } from './tag/tag-config.ts'
 
 /** Between two looks at the ends of `documents`. */
-const LOOK_MS = 1_000
+const LOOK_MS = 500
 
 export const retrain: Pipeline = {
   name: 'retrain',

@@ -24,7 +24,7 @@ export const tag: Pipeline = {
 }
 
 /** A commit costs as much as some hundred documents. */
-const BATCH_DOCUMENTS = 1_000
+const BATCH_DOCUMENTS = 2_500
 
 const tagDocuments = (runtime: Runtime, live: LiveModel, stop: Observable<unknown>): Observable<Progress> => {
   const inputs = runtime.inputs('document')

@@ -2,10 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import type { MemoryBroker } from '../../../infra/kafka/memory.ts'
-import type { Log } from '../../../infra/telemetry/log.ts'
-import type { Opened } from '../../../pipelines/process/open.ts'
 import { describeOnClusters, type Opening, type Stage } from '../harness.ts'
-import { documentsFrom, servedBy, TAG, versionsOf } from './documents.ts'
+import { documentsFrom, servedBy, TAG, versionsOf, whenItTrains } from './documents.ts'
 
 const CORPUS = { labels: 24, words: 30 }
 const MORE = { ...CORPUS, labels: 32 }
@@ -23,20 +21,6 @@ const servedStage = async (open: Opening): Promise<Stage> => {
   await first.stop()
   await stage.publish('document', documentsFrom(1_000, 2_000, MORE))
   return stage
-}
-
-/** Calls `then` when the trainer says that it begins. */
-const whenItTrains = (runtime: Opened, then: () => void): Opened => {
-  const log = new Proxy(runtime.log, {
-    get: (target, name: keyof Log) => {
-      if (name !== 'info') return target[name]
-      return (fields: object, message: string) => {
-        if (message === 'retraining') then()
-        target.info(fields, message)
-      }
-    },
-  })
-  return { ...runtime, log }
 }
 
 /** The model served goes on tagging, and whoever trains next comes to a version that is the next one. */

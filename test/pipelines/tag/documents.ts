@@ -1,4 +1,6 @@
 /** Documents whose labels can be learned: each label has words of its own, and a document is made of those of its labels. */
+import type { Log } from '../../../infra/telemetry/log.ts'
+import type { Opened } from '../../../pipelines/process/open.ts'
 import type { Document, Model } from '../../../schemas/generated/events.ts'
 import type { Stage } from '../harness.ts'
 
@@ -75,3 +77,17 @@ export const versionsOf = async (stage: Stage): Promise<Model[]> =>
 /** What was served, one after the other. */
 export const servedBy = async (stage: Stage): Promise<Model[]> =>
   (await stage.events('model')).filter(({ key }) => key?.endsWith('/live')).map(({ event }) => event)
+
+/** Calls `then` when the trainer says that it begins. */
+export const whenItTrains = (runtime: Opened, then: () => void): Opened => {
+  const log = new Proxy(runtime.log, {
+    get: (target, name: keyof Log) => {
+      if (name !== 'info') return target[name]
+      return (fields: object, message: string) => {
+        if (message === 'retraining') then()
+        target.info(fields, message)
+      }
+    },
+  })
+  return { ...runtime, log }
+}

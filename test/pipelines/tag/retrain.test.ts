@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { readModel, rollBack } from '../../../pipelines/tag/model-log.ts'
 import { modelDirectory } from '../../../pipelines/tag/tag-config.ts'
 import { describeOnClusters, type Opening, type Stage } from '../harness.ts'
-import { documentsFrom, servedBy, TAG, versionsOf } from './documents.ts'
+import { documentsFrom, servedBy, TAG, versionsOf, whenItTrains } from './documents.ts'
 
 const CORPUS = { labels: 12 }
 
@@ -192,20 +192,41 @@ describeOnClusters(
       expect(told[0]!.event.labels).toEqual({ model: 'tags', version: '1', promoted: 'true' })
     })
 
-    it('a version chosen by hand while another is trained is not replaced by that', async () => {
-      const stage = await stageWith(open, { every: 200, minDocuments: 100, window: 2_000 })
+    it('what was trained while somebody chose another version is kept, and not served', async () => {
+      const stage = await stageWith(open, { every: 200, minDocuments: 100 })
+      const first = stage.start(['retrain'])
+      await stage.publish('document', documentsFrom(0, 100, CORPUS))
+      await until(stage, 1)
+      await stage.publish('document', documentsFrom(100, 200, { labels: 16 }))
+      await until(stage, 2)
+      await first.stop()
+      const { live } = (await readModel(stage.runtime, 'tags')).versions
+      const other = live?.version === 1 ? 2 : 1
+      let chosen: Promise<unknown> | null = null
+      const choose = () => {
+        chosen = rollBack(stage.runtime, 'tags', other)
+      }
+      stage.start(['retrain'], whenItTrains(await stage.process(), choose))
+      // Far better than anything before, and of no use to who has chosen.
+      await stage.publish('document', documentsFrom(300, 600, { labels: 16 }))
+      await until(stage, 3)
+      await chosen
+      const { versions } = await readModel(stage.runtime, 'tags')
+      expect(versions.version(3).promoted).toBe(false)
+      expect(versions.live?.version).toBe(other)
+    })
+
+    it('knows no versions but its own', async () => {
+      const stage = await stageWith(open, { minDocuments: 100 })
       stage.start(['retrain'])
       await stage.publish('document', documentsFrom(0, 100, CORPUS))
       await until(stage, 1)
-      await stage.publish('document', documentsFrom(100, 400, { labels: 16 }))
-      await until(stage, 2)
-      const { live } = await rollBack(stage.runtime, 'tags', 1)
-      expect(live.version).toBe(1)
-      const { versions } = await readModel(stage.runtime, 'tags')
-      expect(versions.live?.version).toBe(1)
-      await expect(rollBack(stage.runtime, 'tags')).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
-      await expect(rollBack(stage.runtime, 'tags', 9)).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
-      await expect(rollBack(stage.runtime, 'nobody')).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
+      for (const [name, version] of [
+        ['tags', undefined],
+        ['tags', 9],
+        ['nobody', undefined],
+      ] as const)
+        await expect(rollBack(stage.runtime, name, version)).rejects.toMatchObject({ code: 'UNKNOWN_MODEL' })
     })
 
     it('has one trainer, whatever the number of processes', async () => {
