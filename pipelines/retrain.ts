@@ -42,7 +42,7 @@ const trainModels = (runtime: Runtime, stop: Observable<unknown>): Observable<Pr
   job(runtime, 'retrain', stop, {
     topics: [topicOf(runtime.config, 'model')],
     maxBatchRecords: 1,
-    chain: (task, metrics) => (batches) => trainWhileOwned(runtime, task, metrics)(batches),
+    chain: (task, metrics) => trainWhileOwned(runtime, task, metrics),
   })
 
 const trainWhileOwned =

@@ -14,6 +14,7 @@ import {
   assemble,
   type Code,
   constant,
+  eachLane,
   get,
   instantiate,
   lane,
@@ -58,9 +59,6 @@ type Predict = (
   estimates: number,
 ) => void
 
-const LANES = [0, 1, 2, 3] as const
-const each = (code: (l: number) => Code): Code => LANES.flatMap(code)
-
 // Parameters.
 const TABLE = 0
 const ROWS = 1
@@ -87,11 +85,11 @@ const WEIGHT = 36
 const PAIRS = 13
 
 const bytes = (numbers: Code): Code => [...numbers, ...constant(3), ...shiftLeft]
-const clear = (local: (l: number) => number): Code => each((l) => [...zero2, ...set(local(l))])
+const clear = (local: (l: number) => number): Code => eachLane((l) => [...zero2, ...set(local(l))])
 const advance = (local: number, by: Code): Code => [...get(local), ...by, ...add, ...set(local)]
 
 /** index(l) = min(n + l, count − 1); row(l) = table + rows[index(l)]·8·(packed + d). */
-const locate: Code = each((l) => [
+const locate: Code = eachLane((l) => [
   ...[...get(N), ...constant(l), ...add, ...get(COUNT), ...constant(1), ...sub],
   ...[...get(N), ...constant(l), ...add, ...get(COUNT), ...lessThan, ...select, ...set(index(l))],
   ...[...get(ROWS), ...get(index(l)), ...constant(2), ...shiftLeft, ...add, ...loadI32],
@@ -100,7 +98,7 @@ const locate: Code = each((l) => [
 
 /** out[index(l)] = the two halves of a sum, together. */
 const store = (out: number, local: (l: number) => number): Code =>
-  each((l) => [
+  eachLane((l) => [
     ...[...get(out), ...bytes(get(index(l))), ...add],
     ...[...get(local(l)), ...lane(0), ...get(local(l)), ...lane(1), ...addF64, ...storeF64],
   ])
@@ -121,7 +119,7 @@ const overPairs = (length: Code, step: (load: Code) => Code): Code => [
 const dotVectors =
   (local: (l: number) => number) =>
   (load: Code): Code =>
-    each((l) => [
+    eachLane((l) => [
       ...[...get(local(l)), ...get(row(l)), ...get(K), ...add, ...load],
       ...[...get(x(l)), ...get(K), ...add, ...load],
       ...[...mul2, ...add2, ...set(local(l))],
@@ -132,7 +130,7 @@ const dotWeights =
   (local: (l: number) => number, weights: number) =>
   (load: Code): Code => [
     ...[...get(weights), ...get(K), ...add, ...load, ...set(WEIGHT)],
-    ...each((l) => [
+    ...eachLane((l) => [
       ...[...get(local(l)), ...get(row(l)), ...get(K), ...add, ...load, ...get(WEIGHT), ...mul2],
       ...[...add2, ...set(local(l))],
     ]),
@@ -142,7 +140,7 @@ const predictOne: Code = groups([
   ...clear(form),
   ...clear(estimate),
   ...overPairs(get(PACKED), dotWeights(form, VECTORS)),
-  ...each((l) => advance(row(l), bytes(get(PACKED)))),
+  ...eachLane((l) => advance(row(l), bytes(get(PACKED)))),
   // The vector itself lies behind its outer product.
   ...[...get(VECTORS), ...bytes(get(PACKED)), ...add, ...set(I)],
   ...overPairs(get(D), dotWeights(estimate, I)),
@@ -152,7 +150,7 @@ const predictOne: Code = groups([
 
 const estimateOne: Code = groups([
   ...clear(estimate),
-  ...each((l) => advance(row(l), bytes(get(PACKED)))),
+  ...eachLane((l) => advance(row(l), bytes(get(PACKED)))),
   ...[...get(VECTORS), ...bytes(get(PACKED)), ...add, ...set(I)],
   ...overPairs(get(D), dotWeights(estimate, I)),
   ...store(ESTIMATES, estimate),
@@ -162,7 +160,7 @@ const estimateOne: Code = groups([
 const triangleRow: Code = [
   ...clear(sum),
   ...overPairs(get(I), dotVectors(sum)),
-  ...each((l) => [
+  ...eachLane((l) => [
     ...[...get(form(l)), ...get(x(l)), ...bytes(get(I)), ...add, ...loadTwice],
     ...[...get(sum(l)), ...get(sum(l)), ...add2],
     ...[
@@ -179,11 +177,16 @@ const triangleRow: Code = [
     ...[...add2, ...mul2, ...add2, ...set(form(l))],
   ]),
   ...advance(I, constant(1)),
-  ...each((l) => advance(row(l), bytes(get(I)))),
+  ...eachLane((l) => advance(row(l), bytes(get(I)))),
 ]
 
 const predictEach: Code = groups([
-  ...each((l) => [...get(VECTORS), ...bytes([...get(index(l)), ...get(D), ...mul]), ...add, ...set(x(l))]),
+  ...eachLane((l) => [
+    ...get(VECTORS),
+    ...bytes([...get(index(l)), ...get(D), ...mul]),
+    ...add,
+    ...set(x(l)),
+  ]),
   ...clear(form),
   ...clear(estimate),
   ...[...constant(0), ...set(I)],

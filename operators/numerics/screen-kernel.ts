@@ -14,6 +14,7 @@ import {
   assemble,
   type Code,
   constant,
+  eachLane,
   get,
   high2,
   instantiate,
@@ -87,9 +88,6 @@ const condense: Code = [
   ...[...get(SQUARES), ...get(SUM), ...lane(0), ...get(SUM), ...lane(1), ...addF64, ...storeF64],
 ]
 
-const LANES = [0, 1, 2, 3] as const
-const each = (code: (l: number) => Code): Code => LANES.flatMap(code)
-
 // Parameters of `screen`.
 const TABLE = 0
 const ROWS = 1
@@ -112,7 +110,7 @@ const total = (l: number): number => 23 + l
 const VECTORS = 9
 
 /** index(l) = min(n + l, count − 1); row(l) = table + rows[index(l)]·bytes of a row. */
-const locate: Code = each((l) => [
+const locate: Code = eachLane((l) => [
   ...[...get(N), ...constant(l), ...add, ...get(COUNT), ...constant(1), ...sub],
   ...[...get(N), ...constant(l), ...add, ...get(COUNT), ...lessThan, ...select, ...set(index(l))],
   ...[...get(ROWS), ...get(index(l)), ...constant(2), ...shiftLeft, ...add, ...loadI32],
@@ -126,19 +124,19 @@ const nextRun: Code = [
 ]
 
 const addRun: Code = [
-  ...[...each((l) => [...zero2, ...set(run(l))]), ...nextRun],
+  ...[...eachLane((l) => [...zero2, ...set(run(l))]), ...nextRun],
   ...whileLoop(
     [...get(K), ...get(RUN_END), ...lessThan],
     [
       ...[...get(WEIGHTS), ...get(K), ...add, ...load2, ...set(WEIGHT)],
-      ...each((l) => [
+      ...eachLane((l) => [
         ...[...get(run(l)), ...get(row(l)), ...get(K), ...add, ...load2, ...get(WEIGHT)],
         ...[...mul4, ...add4, ...set(run(l))],
       ]),
       ...advance(K, constant(16)),
     ],
   ),
-  ...each((l) => [
+  ...eachLane((l) => [
     ...[...get(total(l)), ...get(run(l)), ...widen, ...add2],
     ...[...get(run(l)), ...get(run(l)), ...high2, ...widen, ...add2, ...set(total(l))],
   ]),
@@ -149,9 +147,9 @@ const screen: Code = [
   ...whileLoop(
     [...get(N), ...get(COUNT), ...lessThan],
     [
-      ...[...locate, ...each((l) => [...zero2, ...set(total(l))]), ...constant(0), ...set(K)],
+      ...[...locate, ...eachLane((l) => [...zero2, ...set(total(l))]), ...constant(0), ...set(K)],
       ...whileLoop([...get(K), ...get(END), ...lessThan], addRun),
-      ...each((l) => [
+      ...eachLane((l) => [
         ...[...get(FORMS), ...get(index(l)), ...constant(3), ...shiftLeft, ...add],
         ...[...get(total(l)), ...lane(0), ...get(total(l)), ...lane(1), ...addF64, ...storeF64],
       ]),

@@ -50,6 +50,8 @@ export const select: Code = [0x1b]
 export const loadI32: Code = [0x28, 2, 0]
 export const storeF64: Code = [0x39, 3, 0]
 export const addF64: Code = [0xa0]
+/** The code of four rows at once, one after the other. */
+export const eachLane = (code: (lane: number) => Code): Code => [0, 1, 2, 3].flatMap(code)
 /** Two float64 at once: load both, load one and zero, load one twice, store both, add, multiply, one of them. */
 export const load2: Code = [0xfd, 0x00, 3, 0]
 export const load1: Code = [0xfd, 0x5d, 3, 0]
